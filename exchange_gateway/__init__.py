@@ -1,0 +1,1 @@
+"""The gateway: the one door in, the forwarder, and the doors out."""

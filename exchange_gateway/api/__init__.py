@@ -1,0 +1,1 @@
+"""HTTP, thin: parse, one call, answer."""

@@ -1,0 +1,1 @@
+"""Decisions, pure: no clock, randomness, network, database or asyncio."""

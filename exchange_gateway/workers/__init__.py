@@ -1,0 +1,1 @@
+"""Read from a topic, decide by a pure function, append or deliver."""

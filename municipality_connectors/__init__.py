@@ -1,0 +1,1 @@
+"""From a municipality's own system to events. Speaks HTTP to a gateway."""

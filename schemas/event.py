@@ -1,0 +1,275 @@
+"""CloudEvents 1.0, as Kommunebro exchanges them. An `Event` with a wrong envelope cannot exist.
+
+The envelope is checked here; whether `data` follows its schema is `registry.py`'s question. Source of
+the rules: CloudEvents 1.0.2 with its JSON format and HTTP binding, and the table in `docs/events.md`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import orjson
+
+from schemas import strict_json
+from schemas.identifiers import ID_PROPERTIES, SUBJECT, TYPE_PREFIX, DataSchema, InvalidIdentifier, Source
+
+ID_CHARACTERS_MAX = 128
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+NDJSON = "application/x-ndjson"
+JSON = "application/json"
+
+REQUIRED = ("specversion", "id", "source", "type", "subject", "time", "dataschema", "data")
+OPTIONAL = ("datacontenttype", "traceparent")
+SET_BY_GATEWAY = ("recordedtime", "recordedby")
+SET_BY_FORWARDER = ("owner", "alliance", "agreementversion", "forwardedtime", "causedby")
+
+_FROM_PUBLISHERS = frozenset(REQUIRED + OPTIONAL)
+_STORED = _FROM_PUBLISHERS | frozenset(SET_BY_GATEWAY + SET_BY_FORWARDER)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong with an event.
+
+    pointer: JSON Pointer (RFC 6901) into the whole event. rule: a JSON Schema keyword, or one of
+    `cpr`, `modulus-11`, `register`, `envelope`. detail: English, never the offending personal data.
+    expected: what the rule asks for (the enum's values, the maximum, …), for messages in other languages.
+    """
+
+    pointer: str
+    rule: str
+    detail: str
+    expected: Any = None
+
+
+class InvalidEvent(ValueError):
+    """What came is not an event that this dataset knows.
+
+    problem: the name of the problem type, such as `not-an-event` or `schema-violation`.
+    event_id: the event's id where one could be read.
+    """
+
+    def __init__(
+        self, problem: str, detail: str, violations: Iterable[Violation] = (), event_id: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.problem, self.detail, self.violations = problem, detail, tuple(violations)
+        self.event_id = event_id
+
+
+class Event:
+    """One CloudEvent with a right envelope. Build it with `parse`, `from_attributes` or `from_binary`.
+
+    attributes: the whole event as a dict, `data` included; treat it as frozen.
+    time_us: `time` as UTC microseconds since 1970.
+    """
+
+    __slots__ = ("attributes", "dataschema", "name", "source", "time_us")
+
+    def __init__(self, attributes: dict[str, Any], *, stored: bool = False) -> None:
+        """Check the envelope. Raises `InvalidEvent`; `stored` allows what only Kommunebro sets."""
+        # A null attribute is one that was not set (CloudEvents JSON format, section 2.2).
+        if None in attributes.values():
+            attributes = {key: value for key, value in attributes.items() if value is not None}
+        violations = _shape_violations(attributes, _STORED if stored else _FROM_PUBLISHERS)
+        if violations:
+            raise _not_an_event(attributes, violations)
+        self.attributes = attributes
+        try:
+            self.source = Source.parse(attributes["source"])
+            self.dataschema = DataSchema.parse(attributes["dataschema"])
+            self.time_us = parse_time(attributes["time"])
+        except InvalidIdentifier:
+            raise _not_an_event(attributes, _value_violations(attributes)) from None
+        self.name = attributes["type"][len(TYPE_PREFIX) :]
+        if not self._hangs_together():
+            raise _not_an_event(attributes, _value_violations(attributes))
+
+    def _hangs_together(self) -> bool:
+        """Whether the attributes are well formed and agree with one another, in the cheapest order."""
+        attributes = self.attributes
+        event_id, subject = attributes["id"], attributes["subject"]
+        id_property = ID_PROPERTIES.get(self.name)  # type: ignore[call-overload]  # a StrEnum's keys are texts
+        return (
+            attributes["specversion"] == "1.0"
+            and 0 < len(event_id) <= ID_CHARACTERS_MAX
+            and _CONTROL.search(event_id) is None
+            and SUBJECT.fullmatch(subject) is not None
+            and id_property is not None
+            and attributes["type"].startswith(TYPE_PREFIX)
+            and attributes["data"].get(id_property) == subject
+            and self.dataschema.name.removesuffix("-shared") == self.name
+            and attributes.get("datacontenttype", JSON) == JSON
+            and ("traceparent" not in attributes or _TRACEPARENT.fullmatch(attributes["traceparent"]) is not None)
+        )
+
+    @property
+    def id(self) -> str:
+        return self.attributes["id"]  # type: ignore[no-any-return]
+
+    @property
+    def subject(self) -> str:
+        return self.attributes["subject"]  # type: ignore[no-any-return]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.attributes["data"]  # type: ignore[no-any-return]
+
+    @property
+    def participant(self) -> str:
+        """Who published it, by its `source`."""
+        return self.source.participant
+
+    @classmethod
+    def parse(cls, raw: bytes, *, stored: bool = False) -> "Event":
+        """Read one structured-mode event. Raises `strict_json.UnreadableJson` or `InvalidEvent`."""
+        return cls.from_json(strict_json.loads(raw), stored=stored)
+
+    @classmethod
+    def from_json(cls, value: Any, *, stored: bool = False) -> "Event":
+        """Take a parsed JSON value. Raises `InvalidEvent`."""
+        if not isinstance(value, dict):
+            raise InvalidEvent("not-an-event", "An event is a JSON object.", [Violation("", "envelope", "Not an object.")])
+        return cls(value, stored=stored)
+
+    @classmethod
+    def from_binary(cls, headers: Mapping[str, str], body: bytes, *, prefix: str = "ce-") -> "Event":
+        """Read one binary-mode event: attributes in headers (lower-case names), `data` in the body.
+
+        Header values are percent-encoded UTF-8 (CloudEvents HTTP binding, section 3.1.3.2).
+        """
+        attributes: dict[str, Any] = {
+            name[len(prefix) :]: unquote(value, errors="strict")
+            for name, value in headers.items()
+            if name.startswith(prefix)
+        }
+        attributes["data"] = strict_json.loads(body)
+        return cls(attributes)
+
+
+def digest(attributes: Mapping[str, Any], key: bytes) -> int:
+    """Return 60 bits that are equal for equal content, whatever its spelling or the door it came through.
+
+    Keyed, so that nobody without the key can find out what an erased event said by guessing.
+    """
+    canonical = orjson.dumps(
+        {name: attributes[name] for name in _FROM_PUBLISHERS if name in attributes and name != "datacontenttype"},
+        option=orjson.OPT_SORT_KEYS,
+    )
+    # 37.0 and 37 are one number to JSON Schema; only such spellings need the slower way.
+    if _FLOAT_SPELLING.search(canonical):
+        canonical = orjson.dumps(_integral(orjson.loads(canonical)), option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(blake2b(canonical, digest_size=8, key=key).digest(), "big") >> 4
+
+
+_FLOAT_SPELLING = re.compile(rb"\.0[,}\]]|[0-9]e")
+
+
+def _integral(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _integral(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_integral(item) for item in value]
+    return value
+
+
+def parse_time(text: str) -> int:
+    """Return an RFC 3339 instant as UTC microseconds since 1970; finer digits are cut off.
+
+    Raises `InvalidIdentifier` for anything else, a time without its offset from UTC included.
+    """
+    if not _TIME.fullmatch(text):
+        raise InvalidIdentifier("Not a time such as 2026-11-23T08:05:00+01:00 (RFC 3339, with the offset from UTC).")
+    try:
+        since = datetime.fromisoformat(text.upper()) - _EPOCH
+    except (ValueError, OverflowError):
+        raise InvalidIdentifier("Not a time that exists, such as 2026-11-23T08:05:00+01:00 (RFC 3339).") from None
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def format_time(time_us: int) -> str:
+    """Return UTC microseconds since 1970 as RFC 3339 with milliseconds and `Z`."""
+    text = datetime.fromtimestamp(time_us // 1000 / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _shape_violations(attributes: dict[str, Any], allowed: frozenset[str]) -> list[Violation]:
+    """Say which attributes are missing, unknown, or of the wrong JSON type."""
+    # The quick way for the many that are right; the slow way below finds the words.
+    if (
+        attributes.keys() <= allowed
+        and all(name in attributes for name in REQUIRED)
+        and isinstance(attributes["data"], dict)
+        and all(type(value) is str for name, value in attributes.items() if name not in _NOT_TEXT)
+    ):
+        return []
+    violations = [
+        Violation("", "required", f"The attribute {name!r} is missing.", name) for name in REQUIRED if name not in attributes
+    ]
+    for name, value in attributes.items():
+        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+        if name in SET_BY_GATEWAY + SET_BY_FORWARDER and name not in allowed:
+            violations.append(Violation(pointer, "envelope", f"{name!r} is set by Kommunebro; leave it out."))
+        elif name not in allowed:
+            violations.append(Violation(pointer[:128], "envelope", f"{name[:64]!r} is not an attribute of our events."))
+        elif name == "data" and not isinstance(value, dict):
+            violations.append(Violation(pointer, "type", "'data' is an object.", "object"))
+        elif name not in _NOT_TEXT and not isinstance(value, str):
+            violations.append(Violation(pointer, "type", f"{name!r} is a text.", "string"))
+    return violations
+
+
+_NOT_TEXT = frozenset({"data", "agreementversion"})
+
+
+def _value_violations(attributes: dict[str, Any]) -> list[Violation]:
+    """Say what is wrong with attributes that are all there and of the right JSON type."""
+    found: list[Violation] = []
+
+    def wrong(name: str, detail: str, rule: str = "envelope", expected: Any = None) -> None:
+        found.append(Violation("/" + name, rule, detail, expected))
+
+    if attributes["specversion"] != "1.0":
+        wrong("specversion", "specversion is '1.0'.", "const", "1.0")
+    if not 0 < len(attributes["id"]) <= ID_CHARACTERS_MAX or _CONTROL.search(attributes["id"]):
+        wrong("id", f"An id has 1 to {ID_CHARACTERS_MAX} characters and no control characters.")
+    for name, parse in (("source", Source.parse), ("dataschema", DataSchema.parse), ("time", parse_time)):
+        try:
+            parse(attributes[name])
+        except InvalidIdentifier as error:
+            wrong(name, str(error))
+    name = attributes["type"].removeprefix(TYPE_PREFIX)
+    id_property = ID_PROPERTIES.get(name)
+    if id_property is None or not attributes["type"].startswith(TYPE_PREFIX):
+        known = [TYPE_PREFIX + str(known) for known in ID_PROPERTIES]
+        wrong("type", f"The type is one of {', '.join(known)}.", "enum", known)
+    elif attributes["data"].get(id_property) != attributes["subject"]:
+        wrong(f"data/{id_property}", f"{id_property} and the event's subject are the same text.", "const")
+    if not SUBJECT.fullmatch(attributes["subject"]):
+        wrong("subject", "A subject has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.", "pattern", SUBJECT.pattern)
+    if f":schema:{name}:" not in attributes["dataschema"].replace("-shared:", ":"):
+        wrong("dataschema", f"The schema of a {name[:64]} is urn:kommunebro:schema:{name[:64]}:<major>.<minor>.")
+    if attributes.get("datacontenttype", JSON) != JSON:
+        wrong("datacontenttype", f"datacontenttype is {JSON!r} or left out.", "const", JSON)
+    if not _TRACEPARENT.fullmatch(attributes.get("traceparent", "00-" + "0" * 32 + "-" + "0" * 16 + "-00")):
+        wrong("traceparent", "Not a W3C trace context (version-trace-parent-flags in lower-case hexadecimal digits).")
+    return found
+
+
+def _not_an_event(attributes: Mapping[str, Any], violations: list[Violation]) -> InvalidEvent:
+    event_id = attributes.get("id")
+    return InvalidEvent(
+        "not-an-event",
+        "The envelope is not that of an event: " + " ".join(violation.detail for violation in violations[:3]),
+        violations,
+        event_id[:ID_CHARACTERS_MAX] if isinstance(event_id, str) else None,
+    )
