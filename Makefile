@@ -1,0 +1,65 @@
+# Everything a newcomer runs. `make help` lists it.
+#
+# Only Python 3.11 or later and make are needed: all else comes from package registries, pinned by
+# content in requirements.lock, into .venv in this folder.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint test-suite test-outside outside-programs bench lock format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything in it; quick when it is there already
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Kommunebro needs Python 3.11 or later. Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { \
+	  echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: setup ## a whole Kommunebro with sample municipalities on port 8080 (ARGS="--port 9000" for another)
+	$(BIN)/kommunebro demo $(ARGS)
+
+test: lint test-suite ## everything that needs no program of the operating system; real Kafka included
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+test-suite: setup
+	$(BIN)/pytest -m "not outside" $(ARGS)
+
+test-outside: setup outside-programs ## the tests with programs that no one here wrote: kcat, docker-compose
+	$(BIN)/pytest -m outside tests/outside $(ARGS)
+
+# apt-get is asked only when something is missing.
+outside-programs:
+	@command -v kcat >/dev/null && command -v docker-compose >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Install kcat and docker-compose, then run this again." >&2; exit 1; }; \
+	  as_root=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$as_root apt-get update -q && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends kcat docker-compose; }
+
+bench: setup ## the table of figures in docs/performance.md (some minutes)
+	$(BIN)/kommunebro bench all $(ARGS)
+
+format: setup ## put imports in order and mend what ruff can mend by itself
+	$(BIN)/ruff check --fix
+
+lock: ## resolve requirements.lock anew
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
+	echo 'setuptools>=80' | .venv-lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header \
+	  --no-emit-index-url --extra test --python-version 3.11 --output-file requirements.lock pyproject.toml -
+	rm -rf .venv-lock
+
+clean: ## remove .venv and what the tools left behind
+	rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis kommunebro.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
