@@ -18,6 +18,7 @@ LogEvent = Literal[
     "gateway_closed",
     "gateway_started",
     "instance_created",
+    "issuer_unavailable",
     "known_events_caught_up",
     "known_events_rebuilt",
     "log_unavailable",

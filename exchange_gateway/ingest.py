@@ -1,0 +1,359 @@
+"""The one door in, for HTTP and later the native door: access, schema, duplicate, append.
+
+A batch is handled in two halves: `examine` decides, without waiting for anything, what each event is;
+`publish` then appends the new ones and waits until they are durable.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
+
+from broker_adapters.codec import encode_published
+from broker_adapters.log import Log, LogError, LogFull, OffsetOutOfRange, Record
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.access import Principal, may_publish
+from exchange_gateway.known_events import Known, KnownEvents, known_key
+from exchange_gateway.problems import Problem
+from exchange_gateway.settings import Limits
+from exchange_gateway.telemetry import Metrics, log_event
+from schemas import strict_json
+from schemas.event import Event, InvalidEvent, digest, format_time
+from schemas.identifiers import pub_topic
+from schemas.registry import Registry
+
+RETRY_AFTER_S = 2
+"""What a publisher is told to wait when the log does not answer."""
+
+
+class Accepted(NamedTuple):
+    """The event is durable at this place; `duplicate`: it was there before."""
+
+    event_id: str
+    source: str
+    topic: str
+    offset: int
+    duplicate: bool
+
+
+class Refused(NamedTuple):
+    """The event was not taken, or nobody knows (`log-unavailable`)."""
+
+    event_id: str | None
+    problem: Problem
+
+
+Outcome = Accepted | Refused
+Appended = dict[str, Problem | dict[int, int]]
+"""What became of each topic's append: the offset of each key, or why not."""
+
+
+class Checked(NamedTuple):
+    """An event that may be published, and what is needed to find out whether it is new."""
+
+    event: Event
+    raw: bytes | None
+    key: int
+    digest: int
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event as it came: its JSON text, or what was parsed from a batch or from headers."""
+
+    raw: bytes | None = None
+    parsed: Event | Problem | None = None
+    event_id: str | None = None
+
+
+class Ingest:
+    """Takes events in. One instance a gateway; its methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        log: Log,
+        registry: Registry,
+        known: KnownEvents,
+        *,
+        digest_key: bytes,
+        limits: Limits,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._log, self._registry, self._known = log, registry, known
+        self._digest_key, self._limits, self._clock, self._metrics = digest_key, limits, clock, metrics
+        self._under_way: dict[int, tuple[int, asyncio.Future[Known]]] = {}
+        self._topics: set[str] = set()
+        self._uncertain: set[str] = set()
+        self._catching_up = asyncio.Lock()
+        self._creating = asyncio.Lock()
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    def examine(self, principal: Principal, arrival: Arrival) -> Checked | Refused:
+        """Decide whether an event may be published; waits for nothing."""
+        event_id = arrival.event_id
+        try:
+            event = self._read(arrival)
+            event_id = event.id
+            denied = may_publish(principal, event.participant)
+            if denied is not None:
+                return Refused(event_id, Problem(denied.problem, denied.detail))
+            self._check_time(event)
+            self._registry.check(event)
+        except strict_json.UnreadableJson as error:
+            return Refused(None, Problem("unreadable", error.detail))
+        except InvalidEvent as error:
+            problem = Problem(error.problem, error.detail, violations=error.violations)
+            return Refused(event_id or error.event_id, problem)
+        except Problem as problem:
+            return Refused(event_id, problem)
+        source = event.attributes["source"]
+        return Checked(
+            event,
+            arrival.raw,
+            known_key(source, event.id, self._digest_key),
+            digest(event.attributes, self._digest_key),
+            pub_topic(event.participant, event.name),
+        )
+
+    def _read(self, arrival: Arrival) -> Event:
+        if isinstance(arrival.parsed, Event):
+            return arrival.parsed
+        if isinstance(arrival.parsed, Problem):
+            raise arrival.parsed
+        raw = arrival.raw or b""
+        if len(raw) > self._limits.event_bytes_max:
+            raise Problem("body-too-large", f"The event has {len(raw)} bytes; at most {self._limits.event_bytes_max} are taken.")
+        return Event.parse(raw)
+
+    def _check_time(self, event: Event) -> None:
+        latest = self._clock.now_us() + int(self._limits.future_minutes_max * 60_000_000)
+        if event.time_us > latest:
+            raise Problem(
+                "time-in-future",
+                f"time is {event.attributes['time']}, more than {self._limits.future_minutes_max:g} minutes "
+                f"ahead of the gateway's clock ({format_time(self._clock.now_us())}).",
+            )
+
+    async def validate(self, principal: Principal, arrivals: Iterable[Arrival]) -> list[Outcome]:
+        """Answer what `publish` would, and record nothing. A new event's offset is -1."""
+        checked = [self.examine(principal, arrival) for arrival in arrivals]
+        found = self._known.find(item.key for item in checked if isinstance(item, Checked))
+        outcomes: list[Outcome] = []
+        for item in checked:
+            if isinstance(item, Refused):
+                outcomes.append(item)
+            elif item.key in found:
+                outcomes.append(self._compare(item, found[item.key]))
+            else:
+                outcomes.append(Accepted(item.event.id, item.event.attributes["source"], item.topic, -1, duplicate=False))
+        return outcomes
+
+    # --- publishing -----------------------------------------------------------------------------
+
+    async def publish(self, principal: Principal, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Take events in, in order, and return when every one of them is durable or refused."""
+        checked = [self.examine(principal, arrival) for arrival in arrivals]
+        appended = await self._settle({item.topic for item in checked if isinstance(item, Checked)})
+        found = self._known.find(item.key for item in checked if isinstance(item, Checked))
+        fresh: dict[str, list[Checked]] = {}
+        waiting: dict[int, asyncio.Future[Known]] = {}
+        loop = asyncio.get_running_loop()
+        for item in checked:
+            if isinstance(item, Refused) or item.key in found or item.topic in appended:
+                continue
+            under_way = self._under_way.get(item.key)
+            if under_way is None:
+                future: asyncio.Future[Known] = loop.create_future()
+                self._under_way[item.key] = (item.digest, future)
+                fresh.setdefault(item.topic, []).append(item)
+            else:
+                # Sent twice at once: the second waits for the first, and is then its duplicate.
+                waiting[id(item)] = under_way[1]
+        appends = {topic: loop.create_task(self._append(topic, items, principal)) for topic, items in fresh.items()}
+        appended |= await self._wait(appends)
+        outcomes = [
+            item if isinstance(item, Refused) else await self._outcome(item, found, waiting, appended) for item in checked
+        ]
+        self._count(checked, outcomes)
+        return outcomes
+
+    async def _wait(self, appends: dict[str, "asyncio.Task[dict[int, int]]"]) -> Appended:
+        """Wait for the appends, at most as long as a publisher is told to; they go on when it gives up."""
+        results: Appended = {}
+        if appends:
+            await asyncio.wait(appends.values(), timeout=self._limits.publish_timeout_s)
+        for topic, task in appends.items():
+            if not task.done():
+                results[topic] = unavailable("The log did not answer in time.")
+            elif (error := task.exception()) is not None:
+                results[topic] = problem_of_log(error)
+            else:
+                results[topic] = task.result()
+        return results
+
+    async def _outcome(
+        self,
+        item: Checked,
+        found: dict[int, Known],
+        waiting: dict[int, "asyncio.Future[Known]"],
+        appended: Appended,
+    ) -> Outcome:
+        if item.key in found:
+            return self._compare(item, found[item.key])
+        if id(item) in waiting:
+            return await self._joined(item, waiting[id(item)])
+        result = appended[item.topic]
+        if isinstance(result, Problem):
+            return Refused(item.event.id, result)
+        return Accepted(item.event.id, item.event.attributes["source"], item.topic, result[item.key], duplicate=False)
+
+    async def _joined(self, item: Checked, under_way: "asyncio.Future[Known]") -> Outcome:
+        done, _ = await asyncio.wait({under_way}, timeout=self._limits.publish_timeout_s)
+        if not done:
+            return Refused(item.event.id, unavailable("The log did not answer in time."))
+        error = under_way.exception()
+        if error is not None:
+            return Refused(item.event.id, problem_of_log(error))
+        return self._compare(item, under_way.result())
+
+    @staticmethod
+    def _compare(item: Checked, known: Known) -> Outcome:
+        if known.digest == item.digest:
+            return Accepted(item.event.id, item.event.attributes["source"], known.topic, known.offset, duplicate=True)
+        detail = (
+            f"An event with source {item.event.attributes['source']} and id {item.event.id!r} and other content is recorded "
+            f"in {known.topic} at offset {known.offset}. A changed thing is a new event: give it a new id."
+        )
+        return Refused(item.event.id, Problem("conflict", detail, topic=known.topic, offset=known.offset))
+
+    async def _append(self, topic: str, items: list[Checked], principal: Principal) -> dict[int, int]:
+        """Append new events to one topic; the index and those who wait learn where they stand."""
+        recorded_time = format_time(self._clock.now_us())
+        records = [encode_published(item.event, item.raw, recorded_time, principal.client_id) for item in items]
+        try:
+            if topic not in self._topics:
+                # In turn, so that two appends to a new topic keep their order.
+                async with self._creating:
+                    await self._log.create_topics([topic])
+                    self._topics.add(topic)
+            offsets = await self._log.append(topic, records)
+        except BaseException as error:
+            self._failed(topic, items, error)
+            raise
+        for item, offset in zip(items, offsets, strict=True):
+            known = Known(topic, offset, item.digest)
+            self._known.add(item.key, known)
+            self._under_way.pop(item.key)[1].set_result(known)
+        self._known.advance(topic, offsets[0], offsets[-1] + 1 if offsets[-1] - offsets[0] == len(offsets) - 1 else offsets[0])
+        return {item.key: offset for item, offset in zip(items, offsets, strict=True)}
+
+    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> None:
+        if not isinstance(error, LogError):
+            log_event("worker_failed", "error", worker="ingest", error=repr(error)[:300])
+        if not isinstance(error, LogError) or error.outcome_unknown:
+            self._uncertain.add(topic)
+        for item in items:
+            future = self._under_way.pop(item.key)[1]
+            future.set_exception(error if isinstance(error, Exception) else LogError("The append was cancelled."))
+            future.exception()  # nobody has to be waiting
+
+    # --- keeping the index true -----------------------------------------------------------------
+
+    async def _settle(self, topics: set[str]) -> Appended:
+        """Before appending after an append whose outcome nobody knows: look what became of it.
+
+        Returns the topics of which that cannot be found out now, each with its problem.
+        """
+        uncertain = topics & self._uncertain
+        if uncertain:
+            try:
+                await asyncio.wait_for(self.catch_up(uncertain), self._limits.publish_timeout_s)
+            except (LogError, TimeoutError) as error:
+                return dict.fromkeys(uncertain, problem_of_log(error))
+        return {}
+
+    async def catch_up(self, topics: Iterable[str] | None = None) -> int:
+        """Read into the index what the log holds beyond it; all `pub` topics unless some are named.
+
+        Returns the number of events read. Raises `LogError`.
+        """
+        async with self._catching_up:
+            if topics is None:
+                topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
+                self._topics.update(topics)
+            ends = await self._log.ends(topics)
+            behind = {topic: end for topic, end in ends.items() if self._known.positions.get(topic, 0) < end}
+            read = await self._read_up_to(behind) if behind else 0
+            self._uncertain.difference_update(ends)
+            return read
+
+    async def _read_up_to(self, ends: dict[str, int]) -> int:
+        read = 0
+        positions = {topic: max(self._known.positions.get(topic, 0), await self._log.first(topic)) for topic in ends}
+        async with self._log.reader(positions) as reader:
+            while any(position < ends.get(topic, 0) for topic, position in reader.positions().items()):
+                records = await reader.poll(timeout_s=1.0)
+                for record in records:
+                    self._index(record)
+                read += len(records)
+                for topic, position in reader.positions().items():
+                    self._known.advance(topic, 0, position)
+                await asyncio.sleep(0)
+        return read
+
+    def _index(self, record: Record) -> None:
+        attributes = orjson.loads(record.value)
+        key = known_key(attributes["source"], attributes["id"], self._digest_key)
+        self._known.add(key, Known(record.topic, record.offset, digest(attributes, self._digest_key)))
+
+    async def start(self) -> None:
+        """Make the index true before the first append; one that does not fit the log is built anew."""
+        try:
+            topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
+            ends = await self._log.ends(topics)
+            if any(ends.get(topic, 0) < position for topic, position in self._known.positions.items()):
+                log_event("known_events_rebuilt", "warning")
+                self._known.forget()
+            read = await self.catch_up()
+        except OffsetOutOfRange:
+            log_event("known_events_rebuilt", "warning")
+            self._known.forget()
+            read = await self.catch_up()
+        log_event("known_events_caught_up", events=read)
+
+    def _count(self, checked: list[Checked | Refused], outcomes: list[Outcome]) -> None:
+        for item, outcome in zip(checked, outcomes, strict=True):
+            name = item.event.name if isinstance(item, Checked) else "unknown"
+            if isinstance(outcome, Refused):
+                self._metrics.refused.labels(outcome.problem.type.name).inc()
+                self._metrics.events.labels(name, "refused").inc()
+            else:
+                self._metrics.events.labels(name, "duplicate" if outcome.duplicate else "accepted").inc()
+
+
+def unavailable(detail: str) -> Problem:
+    """Return the problem of an append whose outcome nobody knows."""
+    return Problem(
+        "log-unavailable",
+        f"{detail} Whether the event was recorded is not known; send the same again, which is safe.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+def problem_of_log(error: BaseException) -> Problem:
+    """Turn the log's error into what a publisher is told. One that no table knows stays an error."""
+    if isinstance(error, Problem):
+        return error
+    retry = {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(error, LogFull):
+        return Problem("insufficient-storage", "The disk is full; nothing was recorded.", headers=retry)
+    if isinstance(error, LogError | TimeoutError):
+        return unavailable("The log does not answer.")
+    return Problem("internal", "An unexpected fault while recording; it is logged.")
+
+
