@@ -117,6 +117,10 @@ class LogFolderUnusable(LogError):
     """The data folder cannot be made, read or written."""
 
 
+class LogDamaged(LogError):
+    """What is stored is not what was written. Nothing is guessed: restore it from a backup."""
+
+
 class Reader(ABC):
     """A place in each of some topics, and what comes after it. Use as an async context manager.
 

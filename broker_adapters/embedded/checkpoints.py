@@ -1,0 +1,85 @@
+"""Copying the write-ahead log back into the database file, beside the writer, so that it stays small."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+
+from broker_adapters.embedded.database import PAGE_BYTES, connect, fetch
+
+CHECKPOINT_PAGES = 16 * 1024 * 1024 // PAGE_BYTES
+"""From how many pages on the write-ahead log is copied back. More would amortise better, and stall longer."""
+
+REMAINDER_PAGES = 2 * 1024 * 1024 // PAGE_BYTES
+"""How little must be left to copy before the writer stops for it: a few milliseconds."""
+
+ROUNDS_MAX = 5
+RETRY_S = 0.5
+
+
+class Checkpointer:
+    """Copies in a thread of its own while the writer goes on, then has the writer copy what came meanwhile.
+
+    Copying beside the writer alone never catches up under load, and the write-ahead log then only grows. Copying
+    in the writer alone stalls appends for as long as it takes.
+    """
+
+    def __init__(self, path: Path, vfs: str | None, ask_writer: Callable[[], None]) -> None:
+        self._path, self._vfs, self._ask_writer = path, vfs, ask_writer
+        self._due = threading.Event()
+        self._stopping = threading.Event()
+        self._copying = threading.Lock()
+        self._under_way = False
+        self._thread = threading.Thread(target=self._run, name="log-checkpoints", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait for work."""
+        self._thread.start()
+
+    def notice(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        """Take note, after each commit, of how long the write-ahead log is."""
+        if pages >= CHECKPOINT_PAGES and not self._under_way:
+            self._under_way = True
+            self._due.set()
+        return apsw.SQLITE_OK
+
+    def finish(self, connection: apsw.Connection) -> None:
+        """Copy the little that is left, from the writer's thread, so that it begins to write at the front again."""
+        with contextlib.suppress(apsw.Error):  # a reader was in the way, or the disk failed: next time then
+            fetch(connection, "PRAGMA wal_checkpoint(RESTART)")
+        self._under_way = False
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep off the file meanwhile."""
+        with self._copying:
+            yield
+
+    def stop(self) -> None:
+        """End the thread; copies nothing more."""
+        self._stopping.set()
+        self._due.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while self._due.wait() and not self._stopping.is_set():
+            self._due.clear()
+            try:
+                with self._copying:
+                    self._copy()
+            except apsw.Error:
+                self._stopping.wait(RETRY_S)
+            self._ask_writer()
+
+    def _copy(self) -> None:
+        connection = connect(self._path, self._vfs)
+        try:
+            for _ in range(ROUNDS_MAX):
+                _, pages, copied = fetch(connection, "PRAGMA wal_checkpoint(PASSIVE)")[0]
+                if pages - copied <= REMAINDER_PAGES:
+                    break
+        finally:
+            connection.close(True)

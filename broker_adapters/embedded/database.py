@@ -1,0 +1,149 @@
+"""The data folder: its lock, the SQLite file in it, and what SQLite's errors mean to a caller.
+
+SQLite comes with `apsw` rather than with Python, so that its version is ours to choose: all versions before
+3.51.3 can lose committed pages when a checkpoint and a commit meet (https://sqlite.org/wal.html#walresetbug),
+and the log checkpoints beside its writer.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import apsw
+
+from broker_adapters.log import LogDamaged, LogError, LogFolderUnusable, LogFull, LogLocked, LogUnavailable
+
+DATABASE = "log.sqlite3"
+LOCK = "lock"
+
+OFFSET_BITS = 40
+"""A record's row id is its topic's id and its offset in one: a topic lies together, sorted, without an index."""
+OFFSET_MASK = (1 << OFFSET_BITS) - 1
+
+FORMAT = 1
+"""The number of the file's layout, kept as SQLite's `user_version`."""
+
+SCHEMA = f"""
+CREATE TABLE topic (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE record (id INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL, key BLOB, value BLOB NOT NULL) STRICT;
+CREATE TABLE processor (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE position (processor TEXT NOT NULL, topic TEXT NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (processor, topic)) STRICT, WITHOUT ROWID;
+CREATE TABLE state (processor TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (processor, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE mark (transactions INTEGER NOT NULL, reopenings INTEGER NOT NULL) STRICT;
+INSERT INTO mark VALUES (0, 0);
+CREATE VIEW log AS
+    SELECT topic.name AS topic, record.id & {OFFSET_MASK} AS "offset", recorded_at, record.key, record.value
+    FROM record JOIN topic ON topic.id = record.id >> {OFFSET_BITS};
+PRAGMA user_version = {FORMAT};
+"""  # noqa: S608  # the figures are our own
+
+PAGE_BYTES = 8192
+WRITER_CACHE_KIB = 16 * 1024
+WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
+"""A write-ahead log that grew beyond this is cut down to it; below, writing over it saves a journal commit."""
+
+BUSY_MS = 200
+"""How long to wait for SQLite's own locks. Only a checkpoint meets any: a reader that is on its way out."""
+
+Synchronous = Literal["FULL", "NORMAL"]
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Make the data folder if need be and take its lock; closing what is returned lets go.
+
+    Raises `LogFolderUnusable`, `LogLocked`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise LogFolderUnusable(
+            f"The data folder {folder} cannot be used ({error.strerror}). Choose another, or let this user write in it."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        holder = lock.read(20).strip() or "unknown"
+        lock.close()
+        raise LogLocked(
+            f"Process {holder} has the data folder {folder} open. Stop it first, or choose another folder."
+        ) from error
+    with contextlib.suppress(OSError):  # on a full disk the lock still holds, only its holder's number is missing
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+    return lock
+
+
+def connect(path: Path, vfs: str | None = None, synchronous: Synchronous = "FULL") -> apsw.Connection:
+    """Return a connection that can write, on which nothing happens by itself: no checkpoint, no retry."""
+    connection = apsw.Connection(str(path), vfs=vfs)
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        for pragma in (
+            f"page_size = {PAGE_BYTES}",
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            "fullfsync = ON",  # on macOS plain fsync does not reach the disk
+            "checkpoint_fullfsync = ON",
+            "wal_autocheckpoint = 0",
+            f"journal_size_limit = {WAL_BYTES_KEPT_MAX}",
+            f"cache_size = -{WRITER_CACHE_KIB}",
+            "trusted_schema = OFF",
+        ):
+            fetch(connection, f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close(True)
+        raise
+    return connection
+
+
+def connect_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """Return a connection that can only read."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    connection.set_busy_timeout(BUSY_MS)
+    return connection
+
+
+def prepare(connection: apsw.Connection, path: Path) -> None:
+    """Lay out a new file; refuse one that is not ours or newer than this program."""
+    found = connection.execute("PRAGMA user_version").get
+    if found == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(SCHEMA)
+            connection.execute("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+    elif found != FORMAT:
+        raise LogFolderUnusable(f"{path} has layout {found}; this version of Kommunebro knows layout {FORMAT} only.")
+
+
+def fetch(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Return all rows that a statement gives; no cursor stays open."""
+    return connection.execute(sql, values).fetchall()
+
+
+def roll_back(connection: apsw.Connection) -> None:
+    """Leave the transaction, if SQLite has not left it by itself (it does after some errors)."""
+    if connection.in_transaction:
+        with contextlib.suppress(apsw.Error):
+            connection.execute("ROLLBACK")
+
+
+def as_log_error(error: apsw.Error, path: Path, *, outcome_unknown: bool = False) -> LogError:
+    """Return what an error of SQLite means to a caller of the log."""
+    if isinstance(error, apsw.FullError):
+        return LogFull(f"The disk that holds {path} is full. Nothing was written; free some space and it goes on.")
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        return LogDamaged(f"{path} is damaged ({error}). Stop, and restore it from a backup.")
+    if isinstance(error, (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError)):
+        return LogFolderUnusable(f"{path} cannot be opened or written ({error}). Check its folder's permissions.")
+    return LogUnavailable(f"{path} could not be read or written ({error}).", outcome_unknown=outcome_unknown)

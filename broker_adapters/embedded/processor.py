@@ -1,0 +1,79 @@
+"""Exactly-once processing in one SQLite file: one transaction, and an epoch that fences the predecessor."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import apsw
+import orjson
+
+from broker_adapters.embedded.database import fetch
+from broker_adapters.embedded.requests import Commit, Enter
+from broker_adapters.log import LogClosed, NewRecord, Processor
+
+if TYPE_CHECKING:
+    from broker_adapters.embedded.log import EmbeddedLog
+
+
+class EmbeddedProcessor(Processor):
+    """A name and an epoch; all else is in the file."""
+
+    def __init__(self, log: "EmbeddedLog", name: str) -> None:
+        self._log, self._name = log, name
+        self._epoch = 0
+        self._positions: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        self._epoch, self._positions = await self._log.ask(Enter(self._name))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._epoch = 0
+
+    def positions(self) -> dict[str, int]:
+        return dict(self._positions)
+
+    async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
+        self._check_entered()
+        return await self._log.read(load_state, self._name, list(keys))
+
+    async def commit(
+        self,
+        *,
+        outputs: Sequence[tuple[str, NewRecord]] = (),
+        state: Mapping[str, bytes | None] | None = None,
+        positions: Mapping[str, int] | None = None,
+        visible: bool = False,  # noqa: ARG002  # what is committed here can be read at once
+    ) -> None:
+        self._check_entered()
+        batches, size_bytes = [], 0
+        for topic, group in groupby(outputs, itemgetter(0)):
+            records = [record for _, record in group]
+            size_bytes += self._log.checked_size(topic, records)
+            batches.append((self._log.topic(topic).id, records))
+        epoch, self._epoch = self._epoch, 0  # should this fail, or be cancelled, it must be entered anew
+        await self._log.ask(
+            Commit(
+                self._name, epoch, outputs=batches, state=state or {}, positions=positions or {}, size_bytes=size_bytes
+            )
+        )
+        self._epoch = epoch
+        self._positions |= positions or {}
+
+    def _check_entered(self) -> None:
+        if not self._epoch:
+            raise LogClosed(f"Processor {self._name!r} is not entered, or a commit failed: enter a new one.")
+
+
+def load_state(connection: apsw.Connection, name: str, keys: list[str]) -> dict[str, bytes]:
+    """Return what is stored under each of `keys`, in one statement however many they are."""
+    rows = fetch(
+        connection,
+        "SELECT key, value FROM state WHERE processor = ? AND key IN (SELECT value FROM json_each(?))",
+        (name, orjson.dumps(keys).decode()),
+    )
+    return dict(rows)

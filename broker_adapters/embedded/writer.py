@@ -1,0 +1,196 @@
+"""The one thread that writes: it takes all that waits, commits it with one sync, and answers all at once."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+
+import apsw
+
+from broker_adapters.embedded.checkpoints import Checkpointer
+from broker_adapters.embedded.database import Synchronous, as_log_error, connect, fetch, prepare, roll_back
+from broker_adapters.embedded.requests import Draft, Request, Stored, Tail
+from broker_adapters.log import LogError, LogUnavailable
+
+GROUP_BYTES_MAX = 8 * 1024 * 1024
+"""Where a group ends, unless one request alone is larger: it stays in SQLite's cache until it is committed."""
+
+STOP = None
+CHECKPOINT = object()
+
+Deliver = Callable[[Sequence[Request], dict[str, int], dict[int, int]], None]
+"""Takes answered requests, the new topics (name to id) and the new ends (topic id to offset)."""
+
+
+class Writer:
+    """Owns the connection that writes, and what the file holds (`Stored`), from its own thread."""
+
+    def __init__(
+        self, path: Path, *, vfs: str | None, synchronous: Synchronous, clock_ms: Callable[[], int], deliver: Deliver
+    ) -> None:
+        self._path, self._vfs, self._synchronous = path, vfs, synchronous
+        self._clock_ms, self._deliver = clock_ms, deliver
+        self._queue: SimpleQueue[Request | object | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._checkpointer = Checkpointer(path, vfs, lambda: self._queue.put(CHECKPOINT))
+        self._broken = False
+        self._connection: apsw.Connection
+        self.stored: Stored
+
+    def start(self) -> None:
+        """Open the file and begin. Blocks; raises a `LogError`."""
+        try:
+            self._open()
+        except apsw.Error as error:
+            raise as_log_error(error, self._path) from error
+        self._checkpointer.start()
+        self._thread.start()
+
+    def put(self, request: Request) -> None:
+        """Hand in a request; its future is set in the event loop."""
+        self._queue.put(request)
+
+    def stop(self) -> None:
+        """Finish what was handed in, then let go. Blocks; the answers come before it returns."""
+        self._queue.put(STOP)
+        self._thread.join()
+        self._checkpointer.stop()
+        self._connection.close(True)
+
+    def _open(self) -> None:
+        self._connection = connect(self._path, self._vfs, self._synchronous)
+        try:
+            prepare(self._connection, self._path)
+            self.stored = Stored(self._connection)
+        except BaseException:
+            self._connection.close(True)
+            raise
+        self._connection.set_wal_hook(self._checkpointer.notice)
+
+    def _run(self) -> None:
+        while (group := self._take()) is not None:
+            if group:
+                self._answer(group)
+
+    def _take(self) -> list[Request] | None:
+        """Return all that waits, up to the limit; None when it is time to stop."""
+        group: list[Request] = []
+        size_bytes = 0
+        while size_bytes < GROUP_BYTES_MAX and not (group and self._queue.empty()):
+            item = self._queue.get()
+            if isinstance(item, Request):
+                group.append(item)
+                size_bytes += item.size_bytes
+            elif item is CHECKPOINT:
+                self._checkpointer.finish(self._connection)
+            elif group:
+                self._queue.put(STOP)
+                break
+            else:
+                return None
+        return group
+
+    def _answer(self, group: list[Request]) -> None:
+        """Write a group and answer it, whatever happens: a caller left waiting would wait for ever."""
+        draft = Draft(self.stored, 0)
+        try:
+            draft = self._write(group)
+        except Exception as error:  # noqa: BLE001  # a fault in this thread must reach the callers
+            for request in group:
+                request.error = request.error or error
+        self._tell(group, draft.topics, draft.tails)
+
+    def _tell(self, answered: list[Request], topics: dict[str, int], tails: dict[int, Tail]) -> None:
+        """Let the event loop know, in one call for all."""
+        ends = {topic_id: tail.end for topic_id, tail in tails.items()}
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, answered, topics, ends)
+        except RuntimeError:  # the event loop is gone, and the callers with it
+            self._queue.put(STOP)
+
+    def _write(self, group: list[Request]) -> Draft:
+        """Write a group in one transaction; return what became of it. Errors stand on the requests."""
+        if self._broken:
+            self._reopen()
+        draft = Draft(self.stored, self._clock_ms())
+        accepted = [request for request in group if is_accepted(request, draft)]
+        if not accepted:
+            return Draft(self.stored, 0)
+        try:
+            self._commit(draft)
+        except apsw.FullError as error:
+            # The commit frame is the last that is written, so a full disk means: not committed.
+            return self._refuse(accepted, error)
+        except (apsw.ConstraintError, TypeError, ValueError, OverflowError) as error:
+            return self._write_apart(accepted, error)
+        except apsw.Error as error:
+            if not self._is_committed(draft, error):
+                return self._refuse(accepted, error)
+        draft.merge()
+        return draft
+
+    def _commit(self, draft: Draft) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            draft.write(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            roll_back(self._connection)
+            raise
+
+    def _refuse(self, requests: list[Request], error: apsw.Error) -> Draft:
+        for request in requests:
+            request.error = as_log_error(error, self._path)
+        return Draft(self.stored, 0)
+
+    def _write_apart(self, requests: list[Request], error: Exception) -> Draft:
+        """Write each by itself after one of them could not be stored: it must not harm its neighbours."""
+        together = Draft(self.stored, 0)
+        if len(requests) == 1:
+            requests[0].error = TypeError(f"What was to be stored has the wrong type: {error}")
+            return together
+        for request in requests:
+            alone = self._write([request])
+            together.tails |= alone.tails
+            together.topics |= alone.topics
+        return together
+
+    def _is_committed(self, draft: Draft, error: apsw.Error) -> bool:
+        """Tell whether a transaction that ended in an error is in the file all the same: open it anew and look."""
+        self._broken = True
+        try:
+            self._reopen()
+        except LogError:
+            raise as_log_error(error, self._path, outcome_unknown=True) from error
+        return draft.is_in(self.stored)
+
+    def _reopen(self) -> None:
+        """Open the file anew and settle what an error left open, so that no later crash can decide otherwise.
+
+        What is found is copied to the database file and synced: a sync that failed once may have dropped the
+        pages that it failed on, and answer well the next time. Then a mark is written over what was not found.
+        """
+        with self._checkpointer.paused():
+            self._connection.close(True)
+            try:
+                self._open()
+                busy = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+                self._connection.execute("UPDATE mark SET reopenings = reopenings + 1")
+            except apsw.Error as error:
+                raise as_log_error(error, self._path) from error
+        if busy:
+            raise LogUnavailable(f"{self._path} is in use by another program.")
+        self._broken = False
+        self._tell([], self.stored.topics, self.stored.tails)
+
+
+def is_accepted(request: Request, draft: Draft) -> bool:
+    """Add a request to the transaction, unless it is refused."""
+    try:
+        request.add_to(draft)
+    except LogError as error:
+        request.error = error
+        return False
+    return True
