@@ -1,0 +1,115 @@
+"""Verbs that exchange events: `publish`, `validate`, `replay`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from exchange_gateway.cli.options import DEFAULT_GATEWAY, DataOption, JsonOption, TokenOption, ToOption
+from exchange_gateway.cli.outcome import Exit, Failed
+from exchange_gateway.core.access import Role
+
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE…", help=".xlsx, .csv, .json or .ndjson")]
+Filter = Annotated[str | None, typer.Option(show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (publish, validate, replay):
+        app.command()(verb)
+
+
+def publish(
+    files: FilesArgument,
+    to: ToOption = DEFAULT_GATEWAY,
+    token: TokenOption = None,
+    data: DataOption = None,
+    participant: Annotated[str | None, typer.Option(help="Whom a token made from --data speaks for.", show_default=False)] = None,
+    system: Annotated[str, typer.Option(help="The system's name in the events' source.")] = "regneark",
+    state: Annotated[Path | None, typer.Option(help="Where what was sent is remembered.", show_default=False)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish what is new or changed in FILE; a second run publishes nothing twice.
+
+    Example: kommunebro publish examples/sheets/jobordrer.xlsx --data kommunebro-data --participant 0671
+    """
+    from exchange_gateway.cli import remote  # noqa: PLC0415
+    from municipality_connectors.command import publish_command  # noqa: PLC0415
+
+    bearer = remote.bearer(token, data, participant, [Role.PUBLISHER])
+    raise typer.Exit(publish_command(files, url=to, token=bearer, system=system, state_folder=state, as_json=as_json))
+
+
+def validate(
+    files: FilesArgument,
+    participant: Annotated[str, typer.Option(help="Whose sheet it is.")] = "0671",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what `publish` would refuse and why; needs no gateway.
+
+    Example: kommunebro validate examples/sheets/jobordrer.xlsx
+    """
+    from municipality_connectors.command import validate_command  # noqa: PLC0415
+
+    raise typer.Exit(validate_command(files, participant=participant, as_json=as_json))
+
+
+def replay(
+    topic: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Which topics; left out: pub.* and alliance.*", show_default=False)
+    ] = None,
+    begin: Annotated[str | None, typer.Option("--from", metavar="TIME|OFFSET", show_default=False)] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="TIME|OFFSET|URL", help="Where to end; an address names the gateway.", show_default=False),
+    ] = None,
+    participant: Filter = None,
+    type_: Annotated[str | None, typer.Option("--type", show_default=False)] = None,
+    subject: Filter = None,
+    cvr: Filter = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="A file; left out: standard output.", show_default=False)] = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print the log as it was recorded, one record a line.
+
+    From a running gateway; with --data and no address, from a stopped instance's folder.
+
+    Example: kommunebro replay --topic 'alliance.vestalliancen.*' --data kommunebro-data
+    """
+    from exchange_gateway.cli import replaying  # noqa: PLC0415
+
+    url, end = _split_to(to or [])
+    given = {
+        "topic": topic, "from": begin, "to": end, "participant": participant, "type": type_,
+        "subject": subject, "cvr": cvr, "as-of": as_of,
+    }  # fmt: skip
+    filters = {name: value for name, value in given.items() if value is not None}
+    with _opened(output) as out:
+        replaying.replay(filters, out, url=url, token=token, data=data)
+
+
+def _split_to(values: list[str]) -> tuple[str | None, str | None]:
+    """Tell the gateway's address from the place where the replay ends: both are called --to."""
+    urls = [value for value in values if value.startswith(("http://", "https://"))]
+    ends = [value for value in values if value not in urls]
+    if len(urls) > 1 or len(ends) > 1:
+        raise Failed(Exit.USAGE, "--to can name one gateway and one end, each once.")
+    return (urls or [None])[0], (ends or [None])[0]
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with output.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise Failed(Exit.UNAVAILABLE, f"{output} cannot be written: {error.strerror}.") from None

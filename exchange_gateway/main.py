@@ -1,0 +1,266 @@
+"""The composition root: settings to log to workers to application. Opens in order, closes in reverse."""
+
+import asyncio
+import gc
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+import uvicorn
+
+from broker_adapters.embedded import EmbeddedLog
+from broker_adapters.kafka import KafkaLog, KafkaSettings
+from broker_adapters.log import Log, LogError
+from exchange_gateway.api.authentication import Authentication
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.agreements import AgreementBook, known_fields
+from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_folder
+from exchange_gateway.ingest import Ingest
+from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance, join_instance
+from exchange_gateway.keys import FILE_NAME as KEYS_FILE
+from exchange_gateway.keys import InstanceKeys, load_or_make_keys
+from exchange_gateway.known_events import KnownEvents
+from exchange_gateway.settings import Settings, Tokens
+from exchange_gateway.supervision import supervise
+from exchange_gateway.telemetry import Metrics, log_event
+from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
+from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.forwarder import Forwarder
+from exchange_gateway.workers.read_models import JobOrders
+from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, INSTANCE_TOPIC
+from schemas.registry import Registry
+
+FOLLOW_EVERY_S = 0.1
+"""How often a gateway on Kafka looks for events that other gateways took in."""
+
+READY_TIMEOUT_S = 3.0
+SHUTDOWN_S = 10
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread keeps the interpreter: the log's writer must get its turn soon."""
+
+
+class Gateway:
+    """One gateway with all its parts. Use as an async context manager; see `serve` for the server."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.metrics = Metrics()
+        self.version = version("kommunebro")
+        self.registry = Registry.load(settings.cvr_modulus)
+        self.known_fields = known_fields(
+            (name, self.registry.schema(name, number)) for name, number in self.registry.list()
+        )
+        self._closing = AsyncExitStack()
+        self._started = False
+
+    async def __aenter__(self) -> "Gateway":
+        """Open everything. Raises `LogError`, `KeysUnusable`, `AnotherInstance`."""
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _open(self) -> None:
+        data = self.settings.data
+        make_folder(data)
+        lock = FolderLock(data / "gateway.lock")
+        lock.acquire()
+        self._closing.callback(lock.release)
+        self.keys, _ = load_or_make_keys(self.settings.keys or data / KEYS_FILE)
+        self.authentication = Authentication(self._token_checker(), self.settings.limits, self.clock)
+        self.log = make_log(self.settings, data / "log-state")
+        self._closing.push_async_callback(self._last, "log", self.log.close)
+        await self.log.open()
+        self.instance = await self._join()
+        self.known = KnownEvents(data, self.instance.name)
+        self.known.open()
+        self._closing.push_async_callback(self._last, "known_events", self.known.close)
+        self.ingest = Ingest(
+            self.log, self.registry, self.known,
+            digest_key=self.keys.digest, limits=self.settings.limits, clock=self.clock, metrics=self.metrics,
+        )  # fmt: skip
+        await self.ingest.start()
+        self.books = BookKeeper(self.log)
+        await self.books.fresh()
+        self.job_orders = JobOrders(self.log, data, self.instance.name)
+        await self.job_orders.open()
+        self._closing.push_async_callback(self._last, "job_orders", self.job_orders.close)
+        self._start_workers()
+        self._started = True
+        log_event("gateway_started", instance=self.instance.name, kafka=self.settings.kafka_bootstrap is not None)
+
+    def _token_checker(self) -> TokenChecker:
+        tokens: Tokens = self.settings.tokens
+        if tokens.issuer is not None and tokens.jwks_url is not None:
+            keys = IssuerKeys(tokens.jwks_url, self.clock)
+            return TokenChecker(keys, issuer=tokens.issuer, audience=tokens.audience, clock=self.clock)
+        return TokenChecker(OwnKey(self.keys.signing), issuer=ISSUER, audience=tokens.audience, clock=self.clock)
+
+    async def _join(self) -> Instance:
+        await self.log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
+        shards = SHARDS_EMBEDDED if self.settings.kafka_bootstrap is None else SHARDS_ON_KAFKA
+        return await join_instance(self.log, self.keys.fingerprint, shards, self.clock)
+
+    def _start_workers(self) -> None:
+        self._work("job_orders", self.job_orders.run)
+        if self.settings.forwarder:
+            forwarder = make_forwarder(
+                self.log, self.instance, self.keys, self.clock, self.metrics, embedded=self.settings.kafka_bootstrap is None
+            )
+            self._work("forwarder", forwarder.run)
+        if self.settings.kafka_bootstrap is not None:
+            self._work("follower", self._follow)
+
+    def _work(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(supervise(name, run), name=name)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._closing.push_async_callback(self._last, name, stop)
+
+    async def _follow(self) -> None:
+        """Keep the index of known events current with what other gateways append."""
+        while True:
+            await self.ingest.catch_up()
+            await asyncio.sleep(FOLLOW_EVERY_S)
+
+    async def fresh_book(self) -> AgreementBook:
+        """Return the agreements as they are in the log now."""
+        return await self.books.fresh()
+
+    async def not_ready(self) -> list[str]:
+        """Return why requests cannot be served now; empty when they can."""
+        if not self._started:
+            return ["The gateway is still reading what the log holds."]
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self.log.check()
+        except TimeoutError:
+            return [f"The log did not answer within {READY_TIMEOUT_S:g} seconds."]
+        except LogError as error:
+            return [str(error)]
+        return []
+
+    async def _close(self) -> None:
+        await self._closing.aclose()
+        if self._started:
+            self._started = False
+            log_event("gateway_closed")
+
+    @staticmethod
+    async def _last(name: str, close: Callable[[], Awaitable[None]]) -> None:
+        """Close one part; a failure is told of and does not keep the others open."""
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001  # the rest must be closed too
+            log_event("shutdown_step_failed", "error", step=name, error=repr(error)[:300])
+
+
+def make_log(settings: Settings, state_folder: Path) -> Log:
+    """Return the log that the settings choose, not opened yet."""
+    if settings.kafka_bootstrap is None:
+        return EmbeddedLog(settings.data)
+    return KafkaLog(
+        KafkaSettings(
+            bootstrap=settings.kafka_bootstrap,
+            prefix=settings.kafka.prefix,
+            state_folder=state_folder,
+            replication_factor=settings.kafka.replication_factor,
+        )
+    )
+
+
+def make_forwarder(
+    log: Log, instance: Instance, keys: InstanceKeys, clock: Clock, metrics: Metrics, *, embedded: bool
+) -> Forwarder:
+    """Return a forwarder for this instance's shards."""
+    return Forwarder(log, shards=instance.shards, digest_key=keys.digest, clock=clock, metrics=metrics)
+
+
+async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
+    """Run a forwarder alone until `stopped`. Raises `LogError`, `KeysUnusable`, `AnotherInstance`."""
+    clock, metrics = Clock(), Metrics()
+    make_folder(settings.data)
+    keys, _ = load_or_make_keys(settings.keys or settings.data / KEYS_FILE)
+    folder, lock = forwarder_folder(settings.data)
+    log = make_log(settings, folder)
+    try:
+        await log.open()
+        await log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
+        instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
+        forwarder = make_forwarder(log, instance, keys, clock, metrics, embedded=False)
+        task = asyncio.create_task(supervise("forwarder", forwarder.run))
+        await stopped.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    finally:
+        await log.close()
+        lock.release()
+
+
+class PortInUse(Exception):
+    """The address to listen on cannot be had."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises `PortInUse`."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise PortInUse(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Another program may be using it; "
+            "stop that one, or choose another with --port."
+        ) from None
+
+
+async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitable[None]] | None = None) -> None:
+    """Run a gateway until it is told to stop (SIGTERM, SIGINT).
+
+    Raises `PortInUse`, `LogError`, `KeysUnusable`, `AnotherInstance`.
+    """
+    from exchange_gateway.api.app import App  # noqa: PLC0415  # the application knows the gateway, not the other way round
+
+    listening = listen(settings.host, settings.port)
+    try:
+        async with Gateway(settings) as gateway:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            server = uvicorn.Server(_server_config(App(gateway), settings))
+            # What was made until now lives as long as the process: collections need not look at it.
+            gc.collect()
+            gc.freeze()
+            host, port = listening.getsockname()[:2]
+            if on_started is not None:
+                await on_started(gateway, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await server.serve(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _server_config(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # ASGI's types differ in their details
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.limits.connections_max,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        backlog=1024,
+    )
