@@ -59,7 +59,7 @@ def lock_folder(folder: Path) -> IO[str]:
     Raises `LogFolderUnusable`, `LogLocked`.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (folder / LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise LogFolderUnusable(

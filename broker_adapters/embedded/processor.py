@@ -4,29 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import apsw
 import orjson
 
 from broker_adapters.embedded.database import fetch
+from broker_adapters.embedded.engine import Engine, checked_size
 from broker_adapters.embedded.requests import Commit, Enter
-from broker_adapters.log import LogClosed, NewRecord, Processor
-
-if TYPE_CHECKING:
-    from broker_adapters.embedded.log import EmbeddedLog
+from broker_adapters.log import Fenced, LogClosed, NewRecord, Processor
 
 
 class EmbeddedProcessor(Processor):
     """A name and an epoch; all else is in the file."""
 
-    def __init__(self, log: "EmbeddedLog", name: str) -> None:
-        self._log, self._name = log, name
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine, self._name = engine, name
         self._epoch = 0
         self._positions: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        self._epoch, self._positions = await self._log.ask(Enter(self._name))
+        self._epoch, self._positions = await self._engine.ask(Enter(self._name))
         return self
 
     async def __aexit__(
@@ -39,7 +37,7 @@ class EmbeddedProcessor(Processor):
 
     async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
         self._check_entered()
-        return await self._log.read(load_state, self._name, list(keys))
+        return await self._engine.read(load_state, self._name, list(keys))
 
     async def commit(
         self,
@@ -53,14 +51,17 @@ class EmbeddedProcessor(Processor):
         batches, size_bytes = [], 0
         for topic, group in groupby(outputs, itemgetter(0)):
             records = [record for _, record in group]
-            size_bytes += self._log.checked_size(topic, records)
-            batches.append((self._log.topic(topic).id, records))
+            size_bytes += checked_size(topic, records)
+            batches.append((self._engine.topic(topic).id, records))
         epoch, self._epoch = self._epoch, 0  # should this fail, or be cancelled, it must be entered anew
-        await self._log.ask(
-            Commit(
-                self._name, epoch, outputs=batches, state=state or {}, positions=positions or {}, size_bytes=size_bytes
-            )
+        commit = Commit(
+            self._name, epoch, outputs=batches, state=state or {}, positions=positions or {}, size_bytes=size_bytes
         )
+        try:
+            await self._engine.ask(commit)
+        except Fenced:
+            self._epoch = epoch  # and Fenced it stays
+            raise
         self._epoch = epoch
         self._positions |= positions or {}
 

@@ -37,16 +37,18 @@ class Writer:
         self._checkpointer = Checkpointer(path, vfs, lambda: self._queue.put(CHECKPOINT))
         self._broken = False
         self._connection: apsw.Connection
-        self.stored: Stored
+        self._stored: Stored
 
-    def start(self) -> None:
-        """Open the file and begin. Blocks; raises a `LogError`."""
+    def start(self) -> Stored:
+        """Open the file and begin; return what it holds. Blocks; raises a `LogError`."""
         try:
             self._open()
         except apsw.Error as error:
             raise as_log_error(error, self._path) from error
+        stored = self._stored
         self._checkpointer.start()
         self._thread.start()
+        return stored
 
     def put(self, request: Request) -> None:
         """Hand in a request; its future is set in the event loop."""
@@ -63,7 +65,7 @@ class Writer:
         self._connection = connect(self._path, self._vfs, self._synchronous)
         try:
             prepare(self._connection, self._path)
-            self.stored = Stored(self._connection)
+            self._stored = Stored(self._connection)
         except BaseException:
             self._connection.close(True)
             raise
@@ -94,7 +96,7 @@ class Writer:
 
     def _answer(self, group: list[Request]) -> None:
         """Write a group and answer it, whatever happens: a caller left waiting would wait for ever."""
-        draft = Draft(self.stored, 0)
+        draft = Draft(self._stored, 0)
         try:
             draft = self._write(group)
         except Exception as error:  # noqa: BLE001  # a fault in this thread must reach the callers
@@ -114,10 +116,10 @@ class Writer:
         """Write a group in one transaction; return what became of it. Errors stand on the requests."""
         if self._broken:
             self._reopen()
-        draft = Draft(self.stored, self._clock_ms())
+        draft = Draft(self._stored, self._clock_ms())
         accepted = [request for request in group if is_accepted(request, draft)]
         if not accepted:
-            return Draft(self.stored, 0)
+            return Draft(self._stored, 0)
         try:
             self._commit(draft)
         except apsw.FullError as error:
@@ -143,11 +145,11 @@ class Writer:
     def _refuse(self, requests: list[Request], error: apsw.Error) -> Draft:
         for request in requests:
             request.error = as_log_error(error, self._path)
-        return Draft(self.stored, 0)
+        return Draft(self._stored, 0)
 
     def _write_apart(self, requests: list[Request], error: Exception) -> Draft:
         """Write each by itself after one of them could not be stored: it must not harm its neighbours."""
-        together = Draft(self.stored, 0)
+        together = Draft(self._stored, 0)
         if len(requests) == 1:
             requests[0].error = TypeError(f"What was to be stored has the wrong type: {error}")
             return together
@@ -164,7 +166,7 @@ class Writer:
             self._reopen()
         except LogError:
             raise as_log_error(error, self._path, outcome_unknown=True) from error
-        return draft.is_in(self.stored)
+        return draft.is_in(self._stored)
 
     def _reopen(self) -> None:
         """Open the file anew and settle what an error left open, so that no later crash can decide otherwise.
@@ -183,7 +185,7 @@ class Writer:
         if busy:
             raise LogUnavailable(f"{self._path} is in use by another program.")
         self._broken = False
-        self._tell([], self.stored.topics, self.stored.tails)
+        self._tell([], self._stored.topics, self._stored.tails)
 
 
 def is_accepted(request: Request, draft: Draft) -> bool:

@@ -1,64 +1,15 @@
-"""Reading: a few threads with read-only connections, pages by key, and readers that wait for what is new."""
+"""Readers: pages by key in a thread, and waiting for what is new in the event loop."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import apsw
 
-from broker_adapters.embedded.database import OFFSET_BITS, OFFSET_MASK, as_log_error, connect_reader
-from broker_adapters.log import (
-    READ_BYTES,
-    READ_RECORDS,
-    LogClosed,
-    LogDamaged,
-    OffsetOutOfRange,
-    Reader,
-    Record,
-)
-
-if TYPE_CHECKING:
-    from broker_adapters.embedded.log import EmbeddedLog
-
-READ_THREADS = 4
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class ReadThreads:
-    """Runs short reads, each in a thread and on a connection that nothing else uses meanwhile."""
-
-    def __init__(self, path: Path, vfs: str | None) -> None:
-        self._path, self._vfs = path, vfs
-        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="log-reader")
-        self._idle: list[apsw.Connection] = []
-
-    async def run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what `job(connection, …)` returns. A cancelled caller leaves the job to end by itself."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: self._run(job, *args, **kwargs))
-
-    def close(self) -> None:
-        """Let the reads that are under way end. Blocks."""
-        self._threads.shutdown(wait=True)
-        while self._idle:
-            self._idle.pop().close(True)
-
-    def _run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        connection = None
-        try:
-            connection = self._idle.pop() if self._idle else connect_reader(self._path, self._vfs)
-            answer = job(connection, *args, **kwargs)
-        except apsw.Error as error:
-            if connection is not None:
-                connection.close(True)
-            raise as_log_error(error, self._path) from error
-        self._idle.append(connection)
-        return answer
+from broker_adapters.embedded.database import OFFSET_BITS, OFFSET_MASK, fetch
+from broker_adapters.embedded.engine import Engine
+from broker_adapters.log import READ_BYTES, READ_RECORDS, LogClosed, LogDamaged, OffsetOutOfRange, Reader, Record
 
 
 class Span(NamedTuple):
@@ -98,12 +49,10 @@ def find_time(connection: apsw.Connection, topic_id: int, end: int, recorded_at_
     low, high = 0, end
     while low < high:
         middle = (low + high) // 2
-        at_ms = connection.execute(
-            "SELECT recorded_at FROM record WHERE id = ?", (topic_id << OFFSET_BITS | middle,)
-        ).get
-        if at_ms is None:
+        found = fetch(connection, "SELECT recorded_at FROM record WHERE id = ?", (topic_id << OFFSET_BITS | middle,))
+        if not found:
             raise LogDamaged(f"The record at offset {middle} of topic number {topic_id} is missing.")
-        if at_ms < recorded_at_ms:
+        if found[0][0] < recorded_at_ms:
             low = middle + 1
         else:
             high = middle
@@ -113,8 +62,8 @@ def find_time(connection: apsw.Connection, topic_id: int, end: int, recorded_at_
 class EmbeddedReader(Reader):
     """Reads by offset alone; between two polls it holds nothing but its positions."""
 
-    def __init__(self, log: "EmbeddedLog", positions: Mapping[str, int]) -> None:
-        self._log = log
+    def __init__(self, engine: Engine, positions: Mapping[str, int]) -> None:
+        self._engine = engine
         self._positions = dict(positions)
         self._last_topic: str | None = None
         self._closed = False
@@ -125,9 +74,9 @@ class EmbeddedReader(Reader):
         deadline_s = asyncio.get_running_loop().time() + timeout_s
         while not (spans := self._spans()):
             remaining_s = deadline_s - asyncio.get_running_loop().time()
-            if not await self._log.wait(self._positions, remaining_s):
+            if not await self._engine.wait(self._positions, remaining_s):
                 return []
-        records = await self._log.read_spans(spans, max(1, records_max), bytes_max)
+        records = await self._engine.read(read, spans, max(1, records_max), bytes_max)
         for record in records:
             self._positions[record.topic] = record.offset + 1
         self._last_topic = records[-1].topic
@@ -149,7 +98,7 @@ class EmbeddedReader(Reader):
         spans = []
         first = 0
         for name, position in self._positions.items():
-            topic = self._log.topic(name)
+            topic = self._engine.topic(name)
             if not 0 <= position <= topic.end:
                 raise OffsetOutOfRange(name, position, 0, topic.end)
             if position < topic.end:

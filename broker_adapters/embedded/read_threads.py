@@ -1,0 +1,48 @@
+"""A few threads with read-only connections."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from broker_adapters.embedded.database import as_log_error, connect_reader
+
+READ_THREADS = 4
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ReadThreads:
+    """Runs short reads, each in a thread and on a connection that nothing else uses meanwhile."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        self._path, self._vfs = path, vfs
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="log-reader")
+        self._idle: list[apsw.Connection] = []
+
+    async def run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what `job(connection, …)` returns. A cancelled caller leaves the job to end by itself."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: self._run(job, *args, **kwargs))
+
+    def close(self) -> None:
+        """Let the reads that are under way end. Blocks."""
+        self._threads.shutdown(wait=True)
+        while self._idle:
+            self._idle.pop().close(True)
+
+    def _run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        connection = None
+        try:
+            connection = self._idle.pop() if self._idle else connect_reader(self._path, self._vfs)
+            answer = job(connection, *args, **kwargs)
+        except apsw.Error as error:
+            if connection is not None:
+                connection.close(True)
+            raise as_log_error(error, self._path) from error
+        self._idle.append(connection)
+        return answer
