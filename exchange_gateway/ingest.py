@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
+from schemas.registry import Registry
 
 from broker_adapters.codec import encode_published
 from broker_adapters.log import Log, LogError, LogFull, OffsetOutOfRange, Record
@@ -22,7 +23,6 @@ from exchange_gateway.telemetry import Metrics, log_event
 from schemas import strict_json
 from schemas.event import Event, InvalidEvent, digest, format_time
 from schemas.identifiers import pub_topic
-from schemas.registry import Registry
 
 RETRY_AFTER_S = 2
 """What a publisher is told to wait when the log does not answer."""
@@ -127,7 +127,9 @@ class Ingest:
             raise arrival.parsed
         raw = arrival.raw or b""
         if len(raw) > self._limits.event_bytes_max:
-            raise Problem("body-too-large", f"The event has {len(raw)} bytes; at most {self._limits.event_bytes_max} are taken.")
+            raise Problem(
+                "body-too-large", f"The event has {len(raw)} bytes; at most {self._limits.event_bytes_max} are taken."
+            )
         return Event.parse(raw)
 
     def _check_time(self, event: Event) -> None:
@@ -150,7 +152,9 @@ class Ingest:
             elif item.key in found:
                 outcomes.append(self._compare(item, found[item.key]))
             else:
-                outcomes.append(Accepted(item.event.id, item.event.attributes["source"], item.topic, -1, duplicate=False))
+                outcomes.append(
+                    Accepted(item.event.id, item.event.attributes["source"], item.topic, -1, duplicate=False)
+                )
         return outcomes
 
     # --- publishing -----------------------------------------------------------------------------
@@ -177,7 +181,8 @@ class Ingest:
         appends = {topic: loop.create_task(self._append(topic, items, principal)) for topic, items in fresh.items()}
         appended |= await self._wait(appends)
         outcomes = [
-            item if isinstance(item, Refused) else await self._outcome(item, found, waiting, appended) for item in checked
+            item if isinstance(item, Refused) else await self._outcome(item, found, waiting, appended)
+            for item in checked
         ]
         self._count(checked, outcomes)
         return outcomes
@@ -226,8 +231,8 @@ class Ingest:
         if known.digest == item.digest:
             return Accepted(item.event.id, item.event.attributes["source"], known.topic, known.offset, duplicate=True)
         detail = (
-            f"An event with source {item.event.attributes['source']} and id {item.event.id!r} and other content is recorded "
-            f"in {known.topic} at offset {known.offset}. A changed thing is a new event: give it a new id."
+            f"An event with source {item.event.attributes['source']} and id {item.event.id!r} and other content is "
+            f"recorded in {known.topic} at offset {known.offset}. A changed thing is a new event: give it a new id."
         )
         return Refused(item.event.id, Problem("conflict", detail, topic=known.topic, offset=known.offset))
 
@@ -249,7 +254,9 @@ class Ingest:
             known = Known(topic, offset, item.digest)
             self._known.add(item.key, known)
             self._under_way.pop(item.key)[1].set_result(known)
-        self._known.advance(topic, offsets[0], offsets[-1] + 1 if offsets[-1] - offsets[0] == len(offsets) - 1 else offsets[0])
+        self._known.advance(
+            topic, offsets[0], offsets[-1] + 1 if offsets[-1] - offsets[0] == len(offsets) - 1 else offsets[0]
+        )
         return {item.key: offset for item, offset in zip(items, offsets, strict=True)}
 
     def _failed(self, topic: str, items: list[Checked], error: BaseException) -> None:
@@ -355,5 +362,3 @@ def problem_of_log(error: BaseException) -> Problem:
     if isinstance(error, LogError | TimeoutError):
         return unavailable("The log does not answer.")
     return Problem("internal", "An unexpected fault while recording; it is logged.")
-
-

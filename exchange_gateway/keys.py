@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 FILE_NAME = "instance.keys"
@@ -52,8 +53,10 @@ def load_keys(path: Path) -> InstanceKeys:
         ) from None
     except OSError as error:
         raise KeysUnusable(f"{path} cannot be read: {error.strerror}.") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise KeysUnusable(f"{path} is damaged; put back the copy that you keep of it. ({type(error).__name__})") from None
+    except (JoseError, KeyError, TypeError, ValueError) as error:
+        raise KeysUnusable(
+            f"{path} is damaged; put back the copy that you keep of it. ({type(error).__name__})"
+        ) from None
 
 
 def load_or_make_keys(path: Path) -> tuple[InstanceKeys, bool]:

@@ -75,7 +75,9 @@ class KnownEvents:
         self._reading.executemany(
             "INSERT OR IGNORE INTO about VALUES (?, ?)", [("format", str(FORMAT)), ("instance", self._instance)]
         )
-        for number, topic, position in self._reading.execute("SELECT number, topic, position FROM topics ORDER BY number"):
+        for number, topic, position in self._reading.execute(
+            "SELECT number, topic, position FROM topics ORDER BY number"
+        ):
             if number != len(self._topics):
                 raise sqlite3.DatabaseError("topics are not numbered one after another")
             self._number_of(topic)
@@ -189,7 +191,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.executescript(
         "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;"
         "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-        "CREATE TABLE IF NOT EXISTS topics (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, position INTEGER NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS topics"
+        " (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, position INTEGER NOT NULL);"
         "CREATE TABLE IF NOT EXISTS known (key INTEGER PRIMARY KEY, digest INTEGER NOT NULL,"
         " topic INTEGER NOT NULL, position INTEGER NOT NULL);"
     )

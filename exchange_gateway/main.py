@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import uvicorn
+from schemas.registry import Registry
 
 from broker_adapters.embedded import EmbeddedLog
 from broker_adapters.kafka import KafkaLog, KafkaSettings
@@ -31,7 +33,6 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.read_models import JobOrders
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, INSTANCE_TOPIC
-from schemas.registry import Registry
 
 FOLLOW_EVERY_S = 0.1
 """How often a gateway on Kafka looks for events that other gateways took in."""
@@ -57,7 +58,7 @@ class Gateway:
         self._closing = AsyncExitStack()
         self._started = False
 
-    async def __aenter__(self) -> "Gateway":
+    async def __aenter__(self) -> Self:
         """Open everything. Raises `LogError`, `KeysUnusable`, `AnotherInstance`."""
         try:
             await self._open()
@@ -113,9 +114,7 @@ class Gateway:
     def _start_workers(self) -> None:
         self._work("job_orders", self.job_orders.run)
         if self.settings.forwarder:
-            forwarder = make_forwarder(
-                self.log, self.instance, self.keys, self.clock, self.metrics, embedded=self.settings.kafka_bootstrap is None
-            )
+            forwarder = make_forwarder(self.log, self.instance, self.keys, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)
         if self.settings.kafka_bootstrap is not None:
             self._work("follower", self._follow)
@@ -182,7 +181,7 @@ def make_log(settings: Settings, state_folder: Path) -> Log:
 
 
 def make_forwarder(
-    log: Log, instance: Instance, keys: InstanceKeys, clock: Clock, metrics: Metrics, *, embedded: bool
+    log: Log, instance: Instance, keys: InstanceKeys, clock: Clock, metrics: Metrics
 ) -> Forwarder:
     """Return a forwarder for this instance's shards."""
     return Forwarder(log, shards=instance.shards, digest_key=keys.digest, clock=clock, metrics=metrics)
@@ -199,7 +198,7 @@ async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
         await log.open()
         await log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
         instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
-        forwarder = make_forwarder(log, instance, keys, clock, metrics, embedded=False)
+        forwarder = make_forwarder(log, instance, keys, clock, metrics)
         task = asyncio.create_task(supervise("forwarder", forwarder.run))
         await stopped.wait()
         task.cancel()
@@ -250,7 +249,7 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
 
 def _server_config(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # ASGI's types differ in their details
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",

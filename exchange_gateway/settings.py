@@ -23,21 +23,27 @@ class Limits(_Group):
     request_bytes_max: int = Field(16 * 1024 * 1024, gt=0, description="One request's body in bytes.")
     request_events_max: int = Field(10_000, gt=0, description="Events in one request.")
     body_timeout_s: float = Field(30.0, gt=0, description="Seconds within which a request's body must have arrived.")
-    publish_timeout_s: float = Field(10.0, gt=0, description="Seconds after which publishing answers 503, outcome unknown.")
+    publish_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds after which publishing answers 503, outcome unknown."
+    )
     in_flight_bytes_max: int = Field(
         64 * 1024 * 1024, gt=0, description="Bytes of bodies being published at once; more wait their turn."
     )
     connections_max: int = Field(2_000, gt=0, description="Connections open at once; more are answered 503.")
     future_minutes_max: float = Field(10.0, ge=0, description="How far ahead of our clock an event's time may be.")
     rate_per_s: float | None = Field(None, gt=0, description="Requests a second and participant; left out: no limit.")
-    rate_burst: int = Field(100, gt=0, description="Requests that a participant may send at once before the rate counts.")
+    rate_burst: int = Field(
+        100, gt=0, description="Requests that a participant may send at once before the rate counts."
+    )
 
 
 class Kafka(_Group):
     """How the log is reached when it is Apache Kafka."""
 
     prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]{0,64}$", description="Put before every topic's name.")
-    replication_factor: int | None = Field(None, gt=0, description="Copies of a topic; left out: 3, or the brokers there are.")
+    replication_factor: int | None = Field(
+        None, gt=0, description="Copies of a topic; left out: 3, or the brokers there are."
+    )
 
 
 class Tokens(_Group):
@@ -52,17 +58,27 @@ class Settings(BaseSettings):
     """All settings of one gateway or forwarder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KOMMUNEBRO_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="KOMMUNEBRO_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
-    data: Path = Field(Path("kommunebro-data"), description="The data folder: keys, local read models, the embedded log.")
+    data: Path = Field(
+        Path("kommunebro-data"), description="The data folder: keys, local read models, the embedded log."
+    )
     kafka_bootstrap: str | None = Field(None, description="HOST:PORT,… of Apache Kafka; left out: the embedded log.")
     keys: Path | None = Field(None, description="The instance's secrets; left out: instance.keys in the data folder.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     forwarder: bool = Field(True, description="Whether the gateway runs a forwarder beside it.")
-    cvr_modulus: Literal["refuse", "warn"] = Field("refuse", description="What a CVR number with a wrong check digit leads to.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is logged.")
+    cvr_modulus: Literal["refuse", "warn"] = Field(
+        "refuse", description="What a CVR number with a wrong check digit leads to."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
     limits: Limits = Limits()
     kafka: Kafka = Kafka()
     tokens: Tokens = Tokens()
@@ -73,10 +89,10 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # we read no .env file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags before variables before the file, which comes in as the flag `config_file`."""
+        """Let flags count before variables before the file, which comes in as the flag `config_file`."""
         flags = dict(init_settings.init_kwargs) if isinstance(init_settings, InitSettingsSource) else {}
         file_values: dict[str, Any] = flags.pop("config_file", {})
         return (

@@ -20,13 +20,14 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
         began = loop.time()
         try:
             await run()
-            return
         except LogClosed:
             return
         except LogError as error:
             log_event("worker_failed", "warning", worker=name, error=f"{type(error).__name__}: {error}"[:300])
         except Exception as error:  # noqa: BLE001  # whatever it was, the others must go on
             log_event("worker_failed", "error", worker=name, error=repr(error)[:500])
+        else:
+            return
         if loop.time() - began > HEALTHY_S:
             pause_s = PAUSE_FIRST_S
         await asyncio.sleep(pause_s)

@@ -27,7 +27,9 @@ LogEvent = Literal[
     "worker_failed",
 ]
 
-DENIED_KEYS = frozenset({"token", "authorization", "data", "event", "value", "body", "contactPerson", "password", "secret"})
+DENIED_KEYS = frozenset(
+    {"token", "authorization", "data", "event", "value", "body", "contactPerson", "password", "secret"}
+)
 """Keys whose values never reach a log line, whoever hands them over."""
 
 _logger = structlog.get_logger("kommunebro")
@@ -35,9 +37,7 @@ _logger = structlog.get_logger("kommunebro")
 
 def _withhold(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Replace the values of denied keys; `event` is structlog's own name for the line's name."""
-    return {
-        key: "withheld" if key in DENIED_KEYS and key != "event" else item for key, item in facts.items()
-    }
+    return {key: "withheld" if key in DENIED_KEYS and key != "event" else item for key, item in facts.items()}
 
 
 def configure_logging(level: str = "info", *, as_json: bool = True, stream: TextIO = sys.stderr) -> None:
@@ -67,28 +67,43 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.events = Counter(
-            "kommunebro_events_total", "Events taken in, by type and what became of them.",
-            ("type", "outcome"), registry=self.registry,
+            "kommunebro_events_total",
+            "Events taken in, by type and what became of them.",
+            ("type", "outcome"),
+            registry=self.registry,
         )
         self.refused = Counter(
-            "kommunebro_refused_total", "Events refused, by problem.", ("problem",), registry=self.registry,
+            "kommunebro_refused_total",
+            "Events refused, by problem.",
+            ("problem",),
+            registry=self.registry,
         )
         self.requests = Counter(
-            "kommunebro_requests_total", "HTTP answers, by method, route and status.",
-            ("method", "route", "status"), registry=self.registry,
+            "kommunebro_requests_total",
+            "HTTP answers, by method, route and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
         )
         self.publish_seconds = Histogram(
-            "kommunebro_publish_seconds", "From a publishing request's last byte to its answer.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10), registry=self.registry,
+            "kommunebro_publish_seconds",
+            "From a publishing request's last byte to its answer.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+            registry=self.registry,
         )
         self.forwarded = Counter(
-            "kommunebro_forwarded_total", "Events forwarded, by alliance and type.",
-            ("alliance", "type"), registry=self.registry,
+            "kommunebro_forwarded_total",
+            "Events forwarded, by alliance and type.",
+            ("alliance", "type"),
+            registry=self.registry,
         )
         self.withheld = Counter(
-            "kommunebro_withheld_total", "Forwarding decisions not to share, by reason.",
-            ("reason",), registry=self.registry,
+            "kommunebro_withheld_total",
+            "Forwarding decisions not to share, by reason.",
+            ("reason",),
+            registry=self.registry,
         )
         self.known_events = Gauge(
-            "kommunebro_known_events", "Event ids held in memory to recognise duplicates.", registry=self.registry,
+            "kommunebro_known_events",
+            "Event ids held in memory to recognise duplicates.",
+            registry=self.registry,
         )

@@ -22,7 +22,11 @@ from exchange_gateway.telemetry import log_event
 from schemas.identifiers import OURSELVES, InvalidIdentifier, Participant
 
 ISSUER = "urn:kommunebro:instance"
-ALGORITHMS_OF_KEYS = {"OKP": ["Ed25519", "EdDSA"], "EC": ["ES256", "ES384", "ES512"], "RSA": ["RS256", "PS256", "RS512", "PS512"]}
+ALGORITHMS_OF_KEYS = {
+    "OKP": ["Ed25519", "EdDSA"],
+    "EC": ["ES256", "ES384", "ES512"],
+    "RSA": ["RS256", "PS256", "RS512", "PS512"],
+}
 """Only signatures with a public key: a shared secret could be forged by whoever checks it."""
 
 TOKEN_BYTES_MAX = 8 * 1024
@@ -51,7 +55,7 @@ class OwnKey:
     def __init__(self, key: OKPKey) -> None:
         self._keys = KeySet([key])
 
-    async def find(self, key_id: str | None) -> KeySet:
+    async def find(self, key_id: str | None) -> KeySet:  # noqa: ARG002  # there is one
         """Return the one key there is."""
         return self._keys
 
@@ -160,7 +164,9 @@ class TokenChecker:
             algorithms = sorted({name for key in keys.keys for name in ALGORITHMS_OF_KEYS.get(key.key_type, [])})
             decoded = jwt.decode(token, keys, algorithms=algorithms)
         except (JoseError, ValueError, TypeError, KeyError):
-            raise InvalidToken("The token's signature does not count here: it was altered, or signed by another instance.") from None
+            raise InvalidToken(
+                "The token's signature does not count here: it was altered, or signed by another instance."
+            ) from None
         self._check_claims(decoded.claims)
         return decoded.claims
 
@@ -215,5 +221,3 @@ def _key_id(token: str) -> str | None:
 
     key_id = extract_compact(token.encode()).headers().get("kid")
     return key_id if isinstance(key_id, str) else None
-
-

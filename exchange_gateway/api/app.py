@@ -16,7 +16,7 @@ from exchange_gateway.api.described import describe
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send
 from exchange_gateway.ingest import problem_of_log
-from exchange_gateway.telemetry import Metrics, log_event
+from exchange_gateway.telemetry import log_event
 from schemas.event import Violation
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class _Answer:
 def _problem_of(error: Exception) -> Problem:
     if isinstance(error, LogError):
         return problem_of_log(error)
-    return error if isinstance(error, Problem) else Problem("internal", "Something unexpected went wrong; it is logged.")
+    return (
+        error if isinstance(error, Problem) else Problem("internal", "Something unexpected went wrong; it is logged.")
+    )
 
 
 def build_fastapi(gateway: "Gateway") -> FastAPI:
@@ -121,7 +123,8 @@ async def _on_log_error(_: Request, error: LogError) -> Response:
 
 async def _on_bad_parameter(_: Request, error: RequestValidationError) -> Response:
     violations = [
-        Violation("/" + "/".join(str(part) for part in row["loc"][1:]), row["type"], row["msg"]) for row in error.errors()
+        Violation("/" + "/".join(str(part) for part in row["loc"][1:]), row["type"], row["msg"])
+        for row in error.errors()
     ]
     names = ", ".join(sorted({violation.pointer[1:] for violation in violations}))
     return problem_response(Problem("bad-parameter", f"Wrong: {names}.", violations=violations))
@@ -132,4 +135,3 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
         detail = f"{request.url.path} does not know {request.method}."
         return problem_response(Problem("method-not-allowed", detail, headers=error.headers))
     return problem_response(Problem("not-found", f"There is no {request.url.path[:200]}."))
-

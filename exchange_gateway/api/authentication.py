@@ -30,7 +30,9 @@ class Authentication:
             raise Problem("unauthorized", detail, headers=challenge)
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
-            raise Problem("unauthorized", "The Authorization header is not of the form 'Bearer <token>'.", headers=challenge)
+            raise Problem(
+                "unauthorized", "The Authorization header is not of the form 'Bearer <token>'.", headers=challenge
+            )
         token = token.strip()
         try:
             principal = self._checker.cached(token) or await self._checker.check(token)
@@ -48,7 +50,9 @@ class Authentication:
             self._buckets.popitem(last=False)
         if wait_s > 0:
             headers = {"Retry-After": str(int(wait_s) + 1)}
-            raise Problem("rate-limited", f"At most {rate_per_s:g} requests a second are taken from you.", headers=headers)
+            raise Problem(
+                "rate-limited", f"At most {rate_per_s:g} requests a second are taken from you.", headers=headers
+            )
 
 
 async def principal(request: Request) -> Principal:

@@ -97,11 +97,15 @@ def describe(app: FastAPI) -> None:
             document = generate()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(Problem=PROBLEM_SCHEMA, Place=PLACE_SCHEMA, Results=RESULTS_SCHEMA, Event=EVENT_SCHEMA)
-            document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            document["components"]["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            }
             document["security"] = [{"bearer": []}]
             document["paths"][PATH] = {"post": _operation("Publish one event or many", "publish_events", recorded=True)}
             document["paths"][VALIDATE_PATH] = {
-                "post": _operation("Check events as publishing would; nothing is recorded", "validate_events", recorded=False)
+                "post": _operation(
+                    "Check events as publishing would; nothing is recorded", "validate_events", recorded=False
+                )
             }
             app.openapi_schema = document
         return app.openapi_schema

@@ -286,4 +286,3 @@ def _media_type(headers: Headers) -> str:
         taken = f"{STRUCTURED}, {BATCH}, {NDJSON}, or {JSON} with ce-* headers; always UTF-8"
         raise Problem("unsupported-media-type", f"The Content-Type {full[:100]!r} is not taken. Send {taken}.")
     return media_type
-

@@ -93,10 +93,10 @@ def load(
 
 
 def _read(file: Path | None) -> list[dict[str, Any]]:
-    from exchange_gateway.agreements import shipped_agreements  # noqa: PLC0415
+    from exchange_gateway.agreements import packaged_agreements  # noqa: PLC0415
 
     if file is None:
-        return shipped_agreements()
+        return packaged_agreements()
     try:
         content = json.loads(file.read_text("utf-8"))
     except OSError as error:

@@ -27,7 +27,9 @@ def publish(
     to: ToOption = DEFAULT_GATEWAY,
     token: TokenOption = None,
     data: DataOption = None,
-    participant: Annotated[str | None, typer.Option(help="Whom a token made from --data speaks for.", show_default=False)] = None,
+    participant: Annotated[
+        str | None, typer.Option(help="Whom a token made from --data speaks for.", show_default=False)
+    ] = None,
     system: Annotated[str, typer.Option(help="The system's name in the events' source.")] = "regneark",
     state: Annotated[Path | None, typer.Option(help="Where what was sent is remembered.", show_default=False)] = None,
     as_json: JsonOption = False,
@@ -36,8 +38,9 @@ def publish(
 
     Example: kommunebro publish examples/sheets/jobordrer.xlsx --data kommunebro-data --participant 0671
     """
-    from exchange_gateway.cli import remote  # noqa: PLC0415
     from municipality_connectors.command import publish_command  # noqa: PLC0415
+
+    from exchange_gateway.cli import remote  # noqa: PLC0415
 
     bearer = remote.bearer(token, data, participant, [Role.PUBLISHER])
     raise typer.Exit(publish_command(files, url=to, token=bearer, system=system, state_folder=state, as_json=as_json))
@@ -59,19 +62,24 @@ def validate(
 
 def replay(
     topic: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Which topics; left out: pub.* and alliance.*", show_default=False)
+        str | None,
+        typer.Option(metavar="GLOB", help="Which topics; left out: pub.* and alliance.*", show_default=False),
     ] = None,
     begin: Annotated[str | None, typer.Option("--from", metavar="TIME|OFFSET", show_default=False)] = None,
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", metavar="TIME|OFFSET|URL", help="Where to end; an address names the gateway.", show_default=False),
+        typer.Option(
+            "--to", metavar="TIME|OFFSET|URL", help="Where to end; an address names the gateway.", show_default=False
+        ),
     ] = None,
     participant: Filter = None,
     type_: Annotated[str | None, typer.Option("--type", show_default=False)] = None,
     subject: Filter = None,
     cvr: Filter = None,
     as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", show_default=False)] = None,
-    output: Annotated[Path | None, typer.Option("-o", help="A file; left out: standard output.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="A file; left out: standard output.", show_default=False)
+    ] = None,
     token: TokenOption = None,
     data: DataOption = None,
 ) -> None:
@@ -99,7 +107,7 @@ def _split_to(values: list[str]) -> tuple[str | None, str | None]:
     ends = [value for value in values if value not in urls]
     if len(urls) > 1 or len(ends) > 1:
         raise Failed(Exit.USAGE, "--to can name one gateway and one end, each once.")
-    return (urls or [None])[0], (ends or [None])[0]
+    return next(iter(urls), None), next(iter(ends), None)
 
 
 @contextmanager

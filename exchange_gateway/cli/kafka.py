@@ -16,7 +16,9 @@ DataOption = Annotated[Path, typer.Option("--data", help="The brokers' folder; e
 
 @app.command()
 def up(
-    brokers: Annotated[int, typer.Option(help="1 or 3.")] = 1, data: DataOption = DEFAULT_DATA, as_json: JsonOption = False
+    brokers: Annotated[int, typer.Option(help="1 or 3.")] = 1,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
 ) -> None:
     """Start the brokers and return when they answer; fetches Kafka at first use.
 

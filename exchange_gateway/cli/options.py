@@ -11,19 +11,29 @@ if TYPE_CHECKING:
     from exchange_gateway.settings import Settings
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="The data folder: keys, local read models, the embedded log.", show_default=False)
+    Path | None,
+    typer.Option("--data", help="The data folder: keys, local read models, the embedded log.", show_default=False),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.", show_default=False)]
 KafkaOption = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT,…", help="Apache Kafka; left out: the embedded log.", show_default=False)
+    str | None,
+    typer.Option(
+        "--kafka", metavar="HOST:PORT,…", help="Apache Kafka; left out: the embedded log.", show_default=False
+    ),
 ]
 KeysOption = Annotated[
-    Path | None, typer.Option("--keys", help="The instance's secrets; left out: instance.keys in the data folder.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--keys", help="The instance's secrets; left out: instance.keys in the data folder.", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ToOption = Annotated[str, typer.Option("--to", metavar="URL", help="The gateway.", envvar="KOMMUNEBRO_TO")]
 TokenOption = Annotated[
-    str | None, typer.Option("--token", help="A bearer token; left out: one made from --data.", envvar="KOMMUNEBRO_TOKEN", show_default=False)
+    str | None,
+    typer.Option(
+        "--token", help="A bearer token; left out: one made from --data.", envvar="KOMMUNEBRO_TOKEN", show_default=False
+    ),
 ]
 DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 

@@ -47,7 +47,8 @@ def gateway(url: str, token: str) -> Iterator[httpx.Client]:
         raise Failed(Exit.USAGE, f"--to {url!r} is not an address such as http://127.0.0.1:8080.") from None
     except httpx.HTTPError as error:
         raise Failed(
-            Exit.UNAVAILABLE, f"The gateway at {url} does not answer ({type(error).__name__}). Is it running? Is --to right?"
+            Exit.UNAVAILABLE,
+            f"The gateway at {url} does not answer ({type(error).__name__}). Is it running? Is --to right?",
         ) from None
 
 

@@ -18,9 +18,7 @@ AUDITOR = "auditor"
 AS_OF_TIMEOUT_S = 120.0
 
 
-def replay(
-    filters: dict[str, str], out: BinaryIO, *, url: str | None, token: str | None, data: Path | None
-) -> None:
+def replay(filters: dict[str, str], out: BinaryIO, *, url: str | None, token: str | None, data: Path | None) -> None:
     """Write the records to `out`. Raises `Failed`, `LogError`."""
     url = url or os.environ.get("KOMMUNEBRO_TO")
     if url is None and token is None and data is not None:
@@ -38,8 +36,7 @@ def replay(
             if not answer.is_success:
                 answer.read()
                 raise remote.failed(answer)
-            for part in answer.iter_bytes():
-                out.write(part)
+            out.writelines(answer.iter_bytes())
 
 
 async def _offline(data: Path, filters: dict[str, str], out: BinaryIO) -> None:

@@ -40,7 +40,9 @@ def serve(
     data: DataOption = None,
     kafka: KafkaOption = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.", show_default="8080")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port to listen on; 0 takes a free one.", show_default="8080")
+    ] = None,
     no_forwarder: Annotated[bool, typer.Option("--no-forwarder", help="Run no forwarder beside the gateway.")] = False,
     keys: KeysOption = None,
     config: ConfigOption = None,
@@ -97,8 +99,12 @@ def token(
     participant: Annotated[str, typer.Option(help="Whom the token speaks for, such as 0671.")],
     role: Annotated[list[Role], typer.Option(help="What it may do; give it more than once for more.")],
     ttl: Annotated[str, typer.Option(help="How long it counts: 30m, 1h, 7d.")] = "1h",
-    represents: Annotated[list[str] | None, typer.Option(help="Others that the participant acts for.", show_default=False)] = None,
-    client: Annotated[str | None, typer.Option(help="The client's name in the log; never a person's.", show_default=False)] = None,
+    represents: Annotated[
+        list[str] | None, typer.Option(help="Others that the participant acts for.", show_default=False)
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(help="The client's name in the log; never a person's.", show_default=False)
+    ] = None,
     data: DataOption = None,
     keys: KeysOption = None,
     config: ConfigOption = None,
@@ -111,9 +117,14 @@ def token(
     typer.echo(
         make_token(
             settings.keys or settings.data / "instance.keys",
-            participant=participant, roles=role, represents=represents or (), ttl_s=parse_ttl(ttl), client=client,
-            audience=settings.tokens.audience, external_issuer=settings.tokens.issuer,
-        )  # fmt: skip
+            participant=participant,
+            roles=role,
+            represents=represents or (),
+            ttl_s=parse_ttl(ttl),
+            client=client,
+            audience=settings.tokens.audience,
+            external_issuer=settings.tokens.issuer,
+        )
     )
 
 

@@ -68,5 +68,7 @@ def may_change_agreement(principal: Principal, coordinators: tuple[str, ...]) ->
         return None
     denied = lacks_role(principal, Role.COORDINATOR, Role.OPERATOR)
     if denied is None and principal.participants.isdisjoint(coordinators):
-        return Denied("Only a participant that the agreement lists among its coordinators, or an operator, may change it.")
+        return Denied(
+            "Only a participant that the agreement lists among its coordinators, or an operator, may change it."
+        )
     return denied
