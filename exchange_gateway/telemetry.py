@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 LogEvent = Literal[
     "agreement_changed",
     "agreement_unreadable",
+    "forwarder_failed",
+    "forwarder_fenced",
+    "forwarder_started",
     "gateway_closed",
     "gateway_started",
     "instance_created",
@@ -22,6 +25,7 @@ LogEvent = Literal[
     "known_events_caught_up",
     "known_events_rebuilt",
     "log_unavailable",
+    "record_unreadable",
     "request_failed",
     "shutdown_step_failed",
     "worker_failed",

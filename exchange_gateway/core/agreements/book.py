@@ -17,12 +17,14 @@ NEVER_US = 2**62
 class InForce:
     """The agreements that hold at one instant: of each the newest version that is valid by then.
 
-    by_participant: for each participant the agreements that list it, by id. until_us: the instant at
-    which another version becomes valid, unless a record comes before.
+    by_participant: for each participant the agreements that list it, by id. waiting: the agreements of
+    which no version is valid yet. until_us: the instant at which another version becomes valid, unless
+    a record comes before.
     """
 
     by_id: Mapping[str, AgreementVersion]
     by_participant: Mapping[str, tuple[AgreementVersion, ...]]
+    waiting: Mapping[str, AgreementVersion]
     from_us: int = 0
     until_us: int = NEVER_US
 
@@ -50,12 +52,12 @@ class AgreementBook:
         if offset < self.up_to_offset:
             return None
         version = _read(offset, value)
-        versions = self._versions.setdefault(version.alliance, [])
+        versions = self._versions.get(version.alliance, [])
         if version.number != len(versions) + 1:
             raise UnreadableAgreement(
                 offset, f"version {version.number} of {version.alliance} follows {len(versions)}."
             )
-        versions.append(version)
+        self._versions[version.alliance] = [*versions, version]
         self.read_up_to(offset + 1)
         self._in_force = None
         return version
@@ -98,6 +100,7 @@ class AgreementBook:
 def _in_force(versions: Mapping[str, list[AgreementVersion]], at_us: int) -> InForce:
     by_id: dict[str, AgreementVersion] = {}
     by_participant: dict[str, list[AgreementVersion]] = {}
+    waiting: dict[str, AgreementVersion] = {}
     from_us, until_us = 0, NEVER_US + 1
     for alliance in sorted(versions):
         for version in reversed(versions[alliance]):
@@ -106,11 +109,13 @@ def _in_force(versions: Mapping[str, list[AgreementVersion]], at_us: int) -> InF
                 by_id[alliance] = version
                 break
             until_us = min(until_us, version.agreement.valid_from_us)
+        else:
+            waiting[alliance] = versions[alliance][-1]
     for version in by_id.values():
         for participant in version.agreement.members:
             by_participant.setdefault(participant, []).append(version)
     members = {participant: tuple(listed) for participant, listed in by_participant.items()}
-    return InForce(by_id, members, from_us, until_us)
+    return InForce(by_id, members, waiting, from_us, until_us)
 
 
 def _read(offset: int, value: bytes) -> AgreementVersion:

@@ -1,0 +1,156 @@
+"""The forwarder: read what participants published, decide, append to the alliances' topics, exactly once.
+
+The work is cut into shards by participant. A shard is a processor of the log's, so whoever starts it
+fences whoever ran it before: safety never depends on who was told to run what.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from broker_adapters.log import Fenced, Log, LogClosed, LogError, Processor, Record
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.agreements import UnreadableAgreement
+from exchange_gateway.core.forwarding import Step, by_topic, decide_step, shard_of, thing_of
+from exchange_gateway.telemetry import Metrics, log_event
+from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.loop import Follower, TopicList
+from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
+
+STEP_RECORDS = 500
+"""Events a step. More a step is faster on Kafka, and holds the event loop for longer: 500 take about 10 ms."""
+
+AUDIT_BYTES_MAX = 512 * 1024
+OUTPUT_BYTES_MAX = 16 * 1024 * 1024
+"""A step that writes more is cut in two: a record must fit the log, and a transaction must not take long."""
+
+PAUSE_FIRST_S = 0.1
+PAUSE_MAX_S = 5.0
+"""Between two attempts at a shard after an error of the log; doubled each time."""
+
+FENCED_REST_S = 2.0
+"""Who was fenced is usually told next that the shard is another's. If not, it takes it back after this."""
+
+Assignments = Callable[[], AsyncIterator[set[int]]]
+"""Gives the shards that this forwarder is to run, and gives them again whenever that changes."""
+
+
+class Forwarder:
+    """Runs the shards that are assigned to it; without `assignments`, all of them."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        shards: int,
+        digest_key: bytes,
+        clock: Clock,
+        metrics: Metrics,
+        assignments: Assignments | None = None,
+        step_records: int = STEP_RECORDS,
+    ) -> None:
+        self._log, self._shards, self._key = log, shards, digest_key
+        self._clock, self._metrics = clock, metrics
+        self._assignments = assignments or self._all_shards
+        self._step_records = step_records
+        self._books = BookKeeper(log)
+        self._topics = TopicList(log)
+        self._there: set[str] = set()
+        self._at_us = 0
+
+    async def run(self) -> None:
+        """Forward until cancelled. Raises `LogError` when the log does not say which shards to run."""
+        await self._log.create_topics([AGREEMENTS_TOPIC, FORWARDING_TOPIC])
+        running: dict[int, asyncio.Task[None]] = {}
+        try:
+            async for assigned in self._assignments():
+                await _stop(*(running.pop(shard) for shard in running.keys() - assigned))
+                for shard in sorted(assigned - running.keys()):
+                    running[shard] = asyncio.create_task(self._keep(shard), name=f"forwarder-{shard}")
+        finally:
+            await _stop(*running.values())
+
+    async def _all_shards(self) -> AsyncIterator[set[int]]:
+        yield set(range(self._shards))
+        await asyncio.Event().wait()
+
+    async def _keep(self, shard: int) -> None:
+        """Run a shard, again and again after whatever goes wrong, until cancelled or the log is closed."""
+        pause_s = PAUSE_FIRST_S
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            try:
+                await self._run_shard(shard)
+            except Fenced:
+                log_event("forwarder_fenced", "warning", shard=shard)
+                pause_s = max(pause_s, FENCED_REST_S)
+            except LogClosed:
+                return
+            except (LogError, UnreadableAgreement) as error:
+                log_event("forwarder_failed", "warning", shard=shard, error=f"{type(error).__name__}: {error}"[:300])
+            except Exception as error:  # noqa: BLE001  # a shard that nobody runs is worse than one that tries again
+                log_event("forwarder_failed", "error", shard=shard, error=repr(error)[:300])
+            if loop.time() - began_s > 2 * PAUSE_MAX_S:
+                pause_s = PAUSE_FIRST_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, pause_s * 2)
+
+    async def _run_shard(self, shard: int) -> None:
+        """Enter the processor first, which fences the predecessor; only then read where it had come to."""
+
+        def ours(topic: str) -> bool:
+            parts = parse_data_topic(topic)
+            return parts is not None and parts.space == "pub" and shard_of(parts.holder, self._shards) == shard
+
+        async with self._log.processor(f"forwarder-{shard}") as processor:
+            log_event("forwarder_started", shard=shard)
+            async with Follower(self._log, ours, processor.positions(), self._topics) as follower:
+                while True:
+                    records = await follower.batch(records_max=self._step_records)
+                    if records:
+                        await self._take(processor, shard, by_topic(records))
+
+    async def _take(self, processor: Processor, shard: int, records: list[Record]) -> None:
+        """Decide on a batch and commit; cut it in two while what comes of it is too large."""
+        step = await self._decide(processor, shard, records)
+        if len(records) > 1 and (len(step.audit.value) > AUDIT_BYTES_MAX or step.size_bytes > OUTPUT_BYTES_MAX):
+            middle = len(records) // 2
+            await self._take(processor, shard, records[:middle])
+            await self._take(processor, shard, records[middle:])
+            return
+        await self._create_topics(step)
+        await processor.commit(
+            outputs=[*step.outputs, (FORWARDING_TOPIC, step.audit)], state=step.state, positions=step.positions
+        )
+        self._tell(step)
+
+    async def _decide(self, processor: Processor, shard: int, records: list[Record]) -> Step:
+        # The batch is taken already, and only now the agreements are read to their end: the other way round
+        # an agreement that was acknowledged before an event could be missed for it.
+        book = await self._books.fresh()
+        states = await processor.load(dict.fromkeys(map(thing_of, records)))
+        # Whole milliseconds, as the audit writes them, so that a replay decides at the same instant.
+        self._at_us = max(self._at_us, self._clock.now_us() // 1000 * 1000)
+        return decide_step(shard, records, states, book, self._at_us, self._key)
+
+    async def _create_topics(self, step: Step) -> None:
+        missing = {topic for topic, _ in step.outputs} - self._there
+        if missing:
+            await self._log.create_topics(sorted(missing))
+            self._there |= missing
+
+    def _tell(self, step: Step) -> None:
+        for (alliance, name), count in step.forwarded.items():
+            self._metrics.forwarded.labels(alliance, name).inc(count)
+        for reason, count in step.withheld.items():
+            self._metrics.withheld.labels(reason.value).inc(count)
+        for topic, offset, error in step.unreadable:
+            log_event("record_unreadable", "error", topic=topic, offset=offset, error=error)
+
+
+async def _stop(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks and wait until they have let go of their shards."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
