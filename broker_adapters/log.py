@@ -253,6 +253,14 @@ class Log(ABC):
     def processor(self, name: str) -> Processor:
         """Return the processor called `name` (`[a-z0-9-]+`); it starts when it is entered."""
 
+    async def settle(self, topics: Iterable[str]) -> None:  # noqa: ARG002  # for adapters that need to know
+        """Return when whatever was being appended to `topics` at this call is visible, or never will be.
+
+        For those who must know that nothing older can still appear. Here: for logs that answer `check`
+        in turn with appends; an adapter whose transactions stay open beside it waits for their end.
+        """
+        await self.check()
+
     @abstractmethod
     async def check(self) -> None:
         """Raise a `LogError` unless an append could succeed now. For readiness; appends nothing."""
