@@ -1,0 +1,152 @@
+"""The rules of the dataset that JSON Schema cannot say: modulus 11, the registers, and citizens' numbers.
+
+Which property a rule is for stands in the schemas (`x-check`, `x-register`, `x-free-text`); a plan of
+where those properties are is made of a schema once, so that an event is walked through only there.
+"""
+
+from collections.abc import Collection, Iterator
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from schemas import cpr
+from schemas.event import Violation
+from schemas.identifiers import cvr_has_valid_form, cvr_passes_modulus
+from schemas.tree import Schema, join, resolved
+
+
+class Rule(IntEnum):
+    """What a property is looked at for; the numbers are places in what `gather` fills."""
+
+    FREE_TEXT = 0
+    CVR = 1
+    P_NUMBER = 2
+    MUNICIPALITY = 3
+
+
+class Plan(NamedTuple):
+    """Where in an instance are properties with rules: leaves here, and plans for what lies below."""
+
+    leaves: tuple[tuple[str, Rule], ...]
+    objects: tuple[tuple[str, "Plan"], ...]
+    lists: tuple[tuple[str, "Plan"], ...]
+    texts: tuple[str, ...]
+    """Lists whose items are free texts themselves."""
+
+
+def plan_of(root: Schema, node: Schema | None = None) -> Plan:
+    """Make a schema's plan."""
+    leaves, objects, lists, texts = [], [], [], []
+    for name, child in resolved(root, root if node is None else node).get("properties", {}).items():
+        here = resolved(root, child)
+        rule = _rule_of(name, here)
+        if rule is not None:
+            leaves.append((name, rule))
+        elif "properties" in here:
+            objects.append((name, plan_of(root, here)))
+        elif "items" in here and _rule_of(name, resolved(root, here["items"])) is Rule.FREE_TEXT:
+            texts.append(name)
+        elif "items" in here:
+            lists.append((name, plan_of(root, here["items"])))
+    return Plan(tuple(leaves), _not_empty(objects), _not_empty(lists), tuple(texts))
+
+
+def _not_empty(plans: list[tuple[str, Plan]]) -> tuple[tuple[str, Plan], ...]:
+    return tuple((name, plan) for name, plan in plans if any(plan))
+
+
+def _rule_of(name: str, node: Schema) -> Rule | None:
+    if node.get("x-free-text"):
+        return Rule.FREE_TEXT
+    if node.get("x-check") == "modulus-11":
+        return Rule.CVR
+    if node.get("x-register") == "municipalities":
+        return Rule.MUNICIPALITY
+    return Rule.P_NUMBER if name == "pNumber" else None
+
+
+Gathered = tuple[list[str], list[str], list[str], list[str]]
+
+
+def gather(value: dict[str, Any], plan: Plan, found: Gathered) -> None:
+    """Put what the rules look at into `found`, one list a rule. The hot path: no pointers, no checks of types."""
+    for name, rule in plan.leaves:
+        if name in value:
+            found[rule].append(value[name])
+    for name in plan.texts:
+        if name in value:
+            found[0].extend(value[name])
+    for name, below in plan.objects:
+        if name in value:
+            gather(value[name], below, found)
+    for name, below in plan.lists:
+        for item in value.get(name, ()):
+            gather(item, below, found)
+
+
+def walk(value: Any, plan: Plan, pointer: str) -> Iterator[tuple[str, Rule, str]]:
+    """Yield (pointer, rule, text) of what the rules look at; takes an instance that its schema refuses, too."""
+    if not isinstance(value, dict):
+        return
+    for name, rule in plan.leaves:
+        if isinstance(value.get(name), str):
+            yield join(pointer, name), rule, value[name]
+    for name in plan.texts:
+        for index, item in enumerate(_list(value.get(name))):
+            if isinstance(item, str):
+                yield join(pointer, name, index), Rule.FREE_TEXT, item
+    for name, below in plan.objects:
+        yield from walk(value.get(name), below, join(pointer, name))
+    for name, below in plan.lists:
+        for index, item in enumerate(_list(value.get(name))):
+            yield from walk(item, below, join(pointer, name, index))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+class Rules:
+    """The rules with one instance's settings and registers.
+
+    municipality_codes: the codes that the register knows. check_modulus: whether a CVR number with a wrong
+    check digit is refused.
+    """
+
+    def __init__(self, municipality_codes: Collection[str], *, check_modulus: bool) -> None:
+        self._municipality_codes, self._check_modulus = municipality_codes, check_modulus
+
+    def all_kept(self, data: dict[str, Any], plan: Plan) -> bool:
+        """Whether `data`, which its schema takes, keeps all rules."""
+        found: Gathered = ([], [], [], [])
+        gather(data, plan, found)
+        texts, cvrs, p_numbers, municipalities = found
+        codes = self._municipality_codes
+        return (
+            all(code in codes for code in municipalities)
+            and (not self._check_modulus or all(map(_passes_modulus, cvrs)))
+            and not cpr.any_holds_cpr(texts, p_numbers)
+        )
+
+    def violations(self, data: Any, plan: Plan, *, check_modulus: bool | None = None) -> Iterator[Violation]:
+        """Say which rules are broken, and where."""
+        modulus = self._check_modulus if check_modulus is None else check_modulus
+        found = list(walk(data, plan, "/data"))
+        p_numbers = {text for _, rule, text in found if rule is Rule.P_NUMBER}
+        for pointer, rule, text in found:
+            if rule is Rule.FREE_TEXT and cpr.holds_cpr(text, p_numbers):
+                yield Violation(pointer, "cpr", "Holds something like a CPR number; no citizen's data enters.")
+            elif rule is Rule.CVR and modulus and cvr_has_valid_form(text) and not cvr_passes_modulus(text):
+                yield Violation(pointer, "modulus-11", "Not a CVR number: its check digit (modulus 11) is wrong.")
+            elif rule is Rule.MUNICIPALITY and _is_code(text) and text not in self._municipality_codes:
+                yield Violation(pointer, "register", f"The register knows no municipality with the code {text}.")
+
+
+@lru_cache(maxsize=65536)
+def _passes_modulus(cvr: str) -> bool:
+    return cvr_passes_modulus(cvr)
+
+
+def _is_code(text: str) -> bool:
+    # Any other text is refused by the schema's pattern already.
+    return len(text) == 4 and text.isascii() and text.isdigit()
