@@ -6,16 +6,14 @@ where. A property test holds that the two agree.
 """
 
 from collections.abc import Iterator
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any, Literal, NamedTuple, Self
 
 import jsonschema_rs
-import orjson
 from jsonschema.protocols import Validator
 
 from schemas.event import Event, InvalidEvent, Violation
-from schemas.identifiers import DataSchema, EventName
+from schemas.identifiers import DataSchema
+from schemas.packaged import full_schemas
 from schemas.registers import Registers
 from schemas.rules import Plan, Rules, plan_of
 from schemas.tree import Schema
@@ -52,7 +50,7 @@ class Registry:
 
         cvr_modulus: what becomes of a CVR number with a wrong check digit; `warnings` tells it either way.
         """
-        full = list(_packaged())
+        full = full_schemas()
         rules = Rules(Registers.load().municipality_codes, check_modulus=cvr_modulus == "refuse")
         return cls([*full, *map(shared_view, full)], rules)
 
@@ -137,13 +135,3 @@ def _known(schema: Schema) -> Known:
         schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
     )
     return Known(schema, fast, reference(schema), plan_of(schema))
-
-
-def _packaged() -> Iterator[Schema]:
-    for name in EventName:
-        for file in _json_files(files("schemas") / name.value):
-            yield orjson.loads(file.read_bytes())
-
-
-def _json_files(folder: Traversable) -> list[Traversable]:
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
