@@ -15,8 +15,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "embedded":
         made = EmbeddedStore(tmp_path)
     else:
-        made = KafkaStore(
-            tmp_path, request.getfixturevalue("kafka_bootstrap"), request.getfixturevalue("kafka_prefix")
-        )
+        made = KafkaStore(tmp_path, request.getfixturevalue("kafka_bootstrap"), request.getfixturevalue("kafka_prefix"))
     yield made
     await made.close()

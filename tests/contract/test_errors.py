@@ -1,7 +1,8 @@
 """Promise 6: each fault is its own error, and after it the log goes on correctly."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,10 @@ async def poll(log: Log, topic: str) -> None:
         await reader.poll(timeout_s=1)
 
 
-ON_A_TOPIC: dict[str, Callable[[Log, str], Awaitable[object]]] = {
+OnATopic = Callable[[Log, str], Coroutine[Any, Any, object]]
+OnTheLog = Callable[[Log], Coroutine[Any, Any, object]]
+
+ON_A_TOPIC: dict[str, OnATopic] = {
     "append": lambda log, topic: log.append(topic, new(b"x")),
     "append nothing": lambda log, topic: log.append(topic, []),
     "first": lambda log, topic: log.first(topic),
@@ -50,7 +54,7 @@ ON_A_TOPIC: dict[str, Callable[[Log, str], Awaitable[object]]] = {
     "commit": commit_output,
 }
 
-ON_THE_LOG: dict[str, Callable[[Log], Awaitable[object]]] = {
+ON_THE_LOG: dict[str, OnTheLog] = {
     "topics": lambda log: log.topics(),
     "create_topics": lambda log: log.create_topics(["new"]),
     "check": lambda log: log.check(),
@@ -59,7 +63,7 @@ ON_THE_LOG: dict[str, Callable[[Log], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("call", ON_A_TOPIC.values(), ids=ON_A_TOPIC)
-async def test_a_topic_never_created_is_unknown(store: Store, call: Callable[[Log, str], Awaitable[object]]) -> None:
+async def test_a_topic_never_created_is_unknown(store: Store, call: OnATopic) -> None:
     """Whatever is asked of a topic that was never created says so, does not create it, and the log goes on."""
     log = await store.open("t")
     with pytest.raises(UnknownTopic) as raised:
@@ -77,10 +81,12 @@ async def test_a_log_that_is_not_open_says_so(store: Store, opened_first: bool) 
     if opened_first:
         log = await store.open("t")
         await log.close()
-    calls = [lambda call=call: call(log, "t") for call in ON_A_TOPIC.values()]
-    for call in [*calls, *(lambda call=call: call(log) for call in ON_THE_LOG.values())]:
+    for on_a_topic in ON_A_TOPIC.values():
         with pytest.raises(LogClosed):
-            await asyncio.wait_for(call(), 5)
+            await asyncio.wait_for(on_a_topic(log, "t"), 5)
+    for on_the_log in ON_THE_LOG.values():
+        with pytest.raises(LogClosed):
+            await asyncio.wait_for(on_the_log(log), 5)
 
 
 async def test_closing_twice_is_fine(store: Store) -> None:
@@ -170,9 +176,18 @@ async def test_a_reader_goes_on_after_an_error(store: Store) -> None:
 
 def test_errors_say_whether_to_try_again() -> None:
     """Only what can pass by itself is retryable, and only a lost answer leaves the outcome open."""
-    retryable = {LogUnavailable, LogFull}
-    every = {Fenced, LogClosed, LogDamaged, LogFolderUnusable, LogLocked, OffsetOutOfRange, RecordTooLarge, UnknownTopic}
+    retryable: set[type[LogError]] = {LogUnavailable, LogFull}
+    final: set[type[LogError]] = {
+        Fenced,
+        LogClosed,
+        LogDamaged,
+        LogFolderUnusable,
+        LogLocked,
+        OffsetOutOfRange,
+        RecordTooLarge,
+        UnknownTopic,
+    }
     assert all(kind.retryable for kind in retryable)
-    assert not any(kind.retryable for kind in every)
+    assert not any(kind.retryable for kind in final)
     assert LogUnavailable("away", outcome_unknown=True).outcome_unknown
     assert not LogFull("full").outcome_unknown

@@ -81,9 +81,7 @@ async def test_a_replaced_processor_is_fenced(store: Store) -> None:
         async with log.processor("p") as successor:
             assert successor.positions() == {"in": 1}
             with pytest.raises(Fenced):
-                await zombie.commit(
-                    outputs=[("out", new(b"zombie")[0])], state={"k": b"late"}, positions={"in": 99}
-                )
+                await zombie.commit(outputs=[("out", new(b"zombie")[0])], state={"k": b"late"}, positions={"in": 99})
             await successor.commit(outputs=[("out", new(b"successor")[0])], positions={"in": 2}, visible=True)
             assert await successor.load(["k"]) == {"k": b"zombie"}
     assert await read_values(log, "out") == [b"successor"]
