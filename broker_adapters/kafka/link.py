@@ -1,0 +1,183 @@
+"""One client's connections to the cluster, and the questions that are asked over them.
+
+A broker answers the requests of one connection in turn, so a reader that waits for records holds up
+whatever else is asked over its connection: readers have links of their own.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from aiokafka import TopicPartition, errors
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from broker_adapters.kafka.faults import MOVED, REFUSED, translate, translated
+from broker_adapters.kafka.settings import KafkaSettings
+from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
+from broker_adapters.log import LogUnavailable, UnknownTopic
+
+READ_COMMITTED = 1
+EARLIEST, LATEST = -2, -1
+CONSUMER, DEBUGGER = -1, -2
+"""Who asks for an offset. To a debugger the end is that of all that was written, committed or not."""
+
+NO_LEADER = -1
+RETRY_S = 0.05
+CLOSE_S = 2.0
+
+
+class Link:
+    """An aiokafka client that knows every topic of the cluster. Topics are named as in the log, without the prefix."""
+
+    def __init__(self, settings: KafkaSettings, role: str) -> None:
+        self._settings = settings
+        self._client: Any = AIOKafkaClient(**settings.client_arguments(role), retry_backoff_ms=int(RETRY_S * 1000))
+
+    async def open(self) -> None:
+        """Connect, trying until the deadline: aiokafka gives up at once when no broker is there."""
+        deadline = time.monotonic() + self._settings.start_deadline_s
+        while True:
+            try:
+                async with asyncio.timeout_at(_loop_time(deadline)):
+                    await self._connect()
+                    return
+            except (errors.KafkaError, OSError, TimeoutError) as error:
+                if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
+                    raise self._away(error) from error
+            await asyncio.sleep(RETRY_S)
+
+    async def _connect(self) -> None:
+        try:
+            await self._client.bootstrap()
+            await self._client.force_metadata_update()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _away(self, error: BaseException) -> Exception:
+        if isinstance(error, REFUSED):
+            return translate(error, "connecting")
+        return LogUnavailable(
+            f"No Kafka answers at {self._settings.bootstrap}. Is it running, and is the address right? "
+            "`kommunebro kafka status` tells of a local one."
+        )
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._client.close()
+
+    def any_node(self) -> int:
+        """Return one of the brokers. Raises `LogUnavailable` where none is known."""
+        node: int | None = self._client.get_random_node()
+        if node is None:
+            raise LogUnavailable(f"No Kafka answers at {self._settings.bootstrap}.")
+        return node
+
+    @property
+    def nodes(self) -> list[int]:
+        """The brokers, by number."""
+        return [broker.nodeId for broker in self._client.cluster.brokers()]
+
+    def name(self, topic: str) -> str:
+        """Return what a topic is called on the cluster."""
+        return self._settings.prefix + topic
+
+    def topic(self, name: str) -> str:
+        """Return what the log calls the topic that the cluster calls `name`."""
+        return name[len(self._settings.prefix) :]
+
+    def known(self) -> set[str]:
+        """Return all topics as last heard, without Kafka's own and those of other prefixes."""
+        names = self._client.cluster.topics(exclude_internal_topics=True)
+        return {self.topic(name) for name in names if name.startswith(self._settings.prefix)}
+
+    async def refresh(self) -> None:
+        """Ask for the cluster's present state."""
+        with translated("asking for its topics"):
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                if not await self._client.force_metadata_update():
+                    raise LogUnavailable(f"No Kafka answers at {self._settings.bootstrap}.")
+
+    async def ask(self, node: int, request: Any) -> Any:
+        """Send one request to one broker and return its answer. Raises Kafka's own errors."""
+        return await self._client.send(node, request)
+
+    async def describe(self, topics: Iterable[str] | None, node: int | None = None) -> Any:
+        """Return what a broker knows of `topics`, or of all; naming one does not create it. Kafka's names inside."""
+        chosen = self.any_node() if node is None else node
+        wanted = None if topics is None else [self.name(topic) for topic in topics]
+        return await self.ask(chosen, MetadataRequest(wanted, allow_auto_topic_creation=False))
+
+    async def topic_id(self, topic: str) -> UUID:
+        """Return the id under which the cluster made `topic`: another after it was deleted and made again."""
+        with translated(f"asking for {topic}"):
+            found = topic_id_of(await self.ask(self.any_node(), TopicIdRequest(self.name(topic))))
+        if found is None:
+            raise UnknownTopic(topic)
+        return found
+
+    async def leader(self, topic: str) -> int:
+        """Return the broker that leads `topic`. Raises `UnknownTopic`, `LogUnavailable`."""
+        leader = self._leader(topic)
+        if leader is None:
+            await self.refresh()
+            leader = self._leader(topic)
+        if leader is None:
+            raise UnknownTopic(topic)
+        if leader == NO_LEADER:
+            self._client.force_metadata_update()
+            raise LogUnavailable(f"No broker leads {topic} just now.")
+        return leader
+
+    def _leader(self, topic: str) -> int | None:
+        leader: int | None = self._client.cluster.leader_for_partition(TopicPartition(self.name(topic), 0))
+        return leader
+
+    async def written_ends(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return the offset after the last record written of each topic, readable or not."""
+        return await self.offsets(dict.fromkeys(topics, LATEST), asker=DEBUGGER)
+
+    async def offsets(self, wanted: Mapping[str, int], asker: int = CONSUMER) -> dict[str, int]:
+        """Return the offset at each topic's time (ms, or EARLIEST or LATEST); -1 where there is none.
+
+        All topics of one broker go in one request; tried until the request's deadline.
+        """
+        deadline = time.monotonic() + self._settings.request_timeout_s
+        while True:
+            try:
+                async with asyncio.timeout_at(_loop_time(deadline)):
+                    return await self._offsets_once(wanted, asker)
+            except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
+                if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
+                    raise translate(error, "asking for offsets") from error
+                if isinstance(error, MOVED):
+                    await self.refresh()
+            await asyncio.sleep(RETRY_S)
+
+    async def _offsets_once(self, wanted: Mapping[str, int], asker: int) -> dict[str, int]:
+        by_leader: dict[int, list[tuple[str, list[tuple[int, int]]]]] = defaultdict(list)
+        for topic, at in wanted.items():
+            by_leader[await self.leader(topic)].append((self.name(topic), [(0, at)]))
+        answers = await asyncio.gather(
+            *(self.ask(node, OffsetRequest(asker, READ_COMMITTED, asked)) for node, asked in by_leader.items())
+        )
+        found = {}
+        for answer in answers:
+            for name, partitions in answer.topics:
+                _, code, _, offset = partitions[0]
+                if code:
+                    raise errors.for_code(code)(name)
+                found[self.topic(name)] = offset
+        return found
+
+
+def _loop_time(deadline: float) -> float:
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()

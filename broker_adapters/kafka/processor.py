@@ -1,0 +1,254 @@
+"""Exactly-once processing: a fixed transactional id, and an order of starting that matters.
+
+1. The producer starts: that fences whoever had the id before and settles its open transaction.
+2. Only then state and positions are read, as last committed.
+The other way round the predecessor could commit in between, and a rolling restart repeated 355 of 40,000.
+Positions and state are records of the same transaction as the outputs, in the topic `state.<name>`.
+"""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from broker_adapters.kafka import producers
+from broker_adapters.kafka.faults import translate
+from broker_adapters.kafka.settings import KafkaSettings
+from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of
+from broker_adapters.log import (
+    Fenced,
+    LogClosed,
+    LogError,
+    LogUnavailable,
+    NewRecord,
+    Processor,
+    Reader,
+)
+
+VISIBLE_POLL_S = 0.002
+
+Result = TypeVar("Result")
+
+
+class Cluster(Protocol):
+    """What a processor needs of its log."""
+
+    async def prepare_state(self, topic: str) -> str:
+        """Make a state topic where there is none; return which cluster's which topic it is."""
+
+    async def require(self, topic: str) -> None:
+        """Raise `UnknownTopic` unless `topic` exists."""
+
+    async def ends(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return each topic's end."""
+
+    async def first(self, topic: str) -> int:
+        """Return the offset of the first record kept."""
+
+    async def end(self, topic: str) -> int:
+        """Return a topic's end."""
+
+    def reader(self, positions: Mapping[str, int]) -> Reader:
+        """Return a reader."""
+
+
+class KafkaProcessor(Processor):
+    """The processor of one name."""
+
+    def __init__(self, cluster: Cluster, settings: KafkaSettings, name: str) -> None:
+        self._cluster, self._settings, self._name = cluster, settings, name
+        self._topic = f"state.{name}"
+        self._producer: Any = None
+        self._copy: StateCopy | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._positions: dict[str, int] = {}
+        self._broken: LogError | None = None
+        self._steps: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        if self._threads is not None:
+            raise LogClosed(f"Processor {self._name!r} has been entered before; make another.")
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"state-{self._name}")
+        try:
+            await self._begin()
+        except BaseException:
+            await self._let_go()
+            raise
+        return self
+
+    async def _begin(self) -> None:
+        origin = await self._cluster.prepare_state(self._topic)
+        await self._fence()
+        await self._read_state(origin)
+
+    async def _fence(self) -> None:
+        deadline = time.monotonic() + self._settings.start_deadline_s
+        producer = producers.transactional_producer(self._settings, self._name)
+        await producers.start(producer, self._settings, deadline)
+        self._producer = producer
+
+    async def _read_state(self, origin: str) -> None:
+        path = self._settings.state_folder / f"{self._name}.sqlite3"
+        copy = self._copy = await self._in_thread(StateCopy.open, path, origin)
+        begin = copy.next_offset()
+        end = await self._cluster.end(self._topic)
+        if begin > end:
+            raise LogUnavailable(f"{self._topic} ends at {end}, before what was read of it ({begin}).")
+        first = max(begin, await self._cluster.first(self._topic))
+        async with self._cluster.reader({self._topic: first}) as reader:
+            while reader.positions()[self._topic] < end:
+                records = await reader.poll(timeout_s=0.1)
+                changes = [change_in(record) for record in records]
+                await self._in_thread(copy.apply, changes, reader.positions()[self._topic])
+        await self._in_thread(copy.apply, [], max(begin, end))
+        self._positions = await self._in_thread(copy.positions)
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._steps:
+            await asyncio.wait(self._steps)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        self._broken = self._broken or LogClosed(f"Processor {self._name!r} was left.")
+        producer, self._producer = self._producer, None
+        copy, self._copy = self._copy, None
+        threads = self._threads
+        if producer is not None:
+            await (producers.stop(producer) if isinstance(self._broken, LogClosed) else producers.drop(producer))
+        if threads is not None:
+            if copy is not None:
+                await self._in_thread(copy.close)
+            threads.shutdown(wait=False)
+
+    def _entered(self) -> StateCopy:
+        if self._broken is not None:
+            raise self._broken
+        if self._copy is None:
+            raise LogClosed(f"Processor {self._name!r} was not entered.")
+        return self._copy
+
+    def positions(self) -> dict[str, int]:
+        self._entered()
+        return dict(self._positions)
+
+    async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
+        return await self._in_thread(self._entered().load, list(keys))
+
+    async def commit(
+        self,
+        *,
+        outputs: Sequence[tuple[str, NewRecord]] = (),
+        state: Mapping[str, bytes | None] | None = None,
+        positions: Mapping[str, int] | None = None,
+        visible: bool = False,
+    ) -> None:
+        self._entered()
+        if self._steps:
+            raise RuntimeError("A processor commits one step at a time.")
+        changes = changes_of(state or {}, positions or {})
+        by_topic: dict[str, list[NewRecord]] = defaultdict(list)
+        for topic, record in outputs:
+            by_topic[topic].append(record)
+        for topic in by_topic:
+            await self._cluster.require(topic)
+        if not by_topic and not changes:
+            return
+        # Cancelled inside, aiokafka would be left in the midst of a transaction: the step runs to its end.
+        step = asyncio.create_task(self._step(by_topic, changes, visible=visible))
+        self._steps.add(step)
+        step.add_done_callback(self._ended)
+        try:
+            await asyncio.shield(step)
+        except asyncio.CancelledError:
+            self._broken = LogUnavailable(f"A step of {self._name} was cancelled.", outcome_unknown=True)
+            raise
+        self._positions.update(positions or {})
+
+    def _ended(self, step: asyncio.Task[None]) -> None:
+        self._steps.discard(step)
+        if not step.cancelled():
+            # Where the caller has gone, nobody else looks at it.
+            step.exception()
+
+    async def _step(self, outputs: Mapping[str, list[NewRecord]], changes: Sequence[Change], *, visible: bool) -> None:
+        try:
+            async with asyncio.timeout(self._settings.commit_deadline_s):
+                written = await self._transact(outputs, changes)
+                if changes:
+                    await self._in_thread(self._entered().apply, changes, written[self._topic])
+                if visible:
+                    await self._seen({topic: written[topic] for topic in outputs})
+        except BaseException as error:
+            await self._give_up(error)
+            raise self._broken or error from error
+
+    async def _give_up(self, error: BaseException) -> None:
+        """Cut the producer off: whoever enters next settles what it left."""
+        doing = f"a step of {self._name}"
+        if isinstance(error, LogError) and not isinstance(error, Fenced | LogUnavailable):
+            # The local copy failed; Kafka has the step, or may have.
+            error = LogUnavailable(str(error), outcome_unknown=True)
+        self._broken = translate(error, doing, outcome_unknown=True)
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producers.drop(producer)
+
+    async def _transact(self, outputs: Mapping[str, list[NewRecord]], changes: Sequence[Change]) -> dict[str, int]:
+        """Write and commit; return the offset after the last record of each topic."""
+        producer = self._producer
+        content: dict[str, list[Stored]] = {
+            topic: [(one.key, one.value, list(one.headers)) for one in records] for topic, records in outputs.items()
+        }
+        if changes:
+            content[self._topic] = records_of(changes)
+        await self._learn(content)
+        await producer.begin_transaction()
+        queues = {topic: self._batches(records) for topic, records in content.items()}
+        sent: list[tuple[str, int, asyncio.Future[Any]]] = []
+        while queues:
+            # The first of all topics before the second of any: a second waits for the first to leave.
+            for topic, batches in list(queues.items()):
+                batch = batches.popleft()
+                answer = await producer.send_batch(batch, self._settings.prefix + topic, partition=0)
+                sent.append((topic, batch.record_count(), answer))
+                if not batches:
+                    del queues[topic]
+        # aiokafka would commit although a batch failed: each answer is looked at first.
+        answers = await asyncio.gather(*(answer for _, _, answer in sent))
+        await producer.commit_transaction()
+        return {topic: answer.offset + count for (topic, count, _), answer in zip(sent, answers, strict=True)}
+
+    async def _learn(self, topics: Iterable[str]) -> None:
+        """Have the producer know all topics before the first batch, in one request and not one for each."""
+        client = self._producer.client
+        names = [self._settings.prefix + topic for topic in topics]
+        new = [name for name in names if client.cluster.partitions_for_topic(name) is None]
+        heard = [client.add_topic(name) for name in new]
+        if heard:
+            await heard[-1]
+
+    def _batches(self, records: Sequence[Stored]) -> deque[Any]:
+        now_ms = int(time.time() * 1000)
+        batches = deque([self._producer.create_batch()])
+        for key, value, headers in records:
+            if batches[-1].append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+                batches.append(self._producer.create_batch())
+                batches[-1].append(timestamp=now_ms, key=key, value=value, headers=headers)
+        return batches
+
+    async def _seen(self, places: Mapping[str, int]) -> None:
+        """Wait until readers see what was written: a commit is answered before its markers are."""
+        missing = set(places)
+        while missing:
+            ends = await self._cluster.ends(missing)
+            missing = {topic for topic in missing if ends[topic] <= places[topic]}
+            if missing:
+                await asyncio.sleep(VISIBLE_POLL_S)

@@ -1,0 +1,92 @@
+"""aiokafka's producers: made, started with patience, and got rid of when they can no longer be trusted."""
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, errors
+
+from broker_adapters.kafka.faults import REFUSED, translate
+from broker_adapters.kafka.settings import KafkaSettings
+
+RETRY_S = 0.05
+CLOSE_S = 2.0
+
+TRANSACTION_RETRY_MS = 10
+"""A partition that is new to a transaction is often refused at first; aiokafka's 100 ms would be the pace."""
+
+
+def appending_producer(settings: KafkaSettings) -> Any:
+    """Return a producer for `append`: durable on all in-sync replicas, each batch written once."""
+    return _patient(settings, AIOKafkaProducer(**_arguments(settings, "append"), enable_idempotence=True))
+
+
+def transactional_producer(settings: KafkaSettings, name: str) -> Any:
+    """Return a producer for the processor `name`."""
+    return _patient(
+        settings,
+        AIOKafkaProducer(
+            **_arguments(settings, name),
+            transactional_id=settings.prefix + name,
+            transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+            retry_backoff_ms=TRANSACTION_RETRY_MS,
+        ),
+    )
+
+
+def _arguments(settings: KafkaSettings, role: str) -> dict[str, Any]:
+    return {**settings.client_arguments(role), "acks": "all", "max_batch_size": settings.batch_bytes_max}
+
+
+def _patient(settings: KafkaSettings, producer: Any) -> Any:
+    # aiokafka gives a batch up after one request's timeout when its topic has no leader just then, and has
+    # used its sequence number by that time: every later batch is out of order (aiokafka's issue 1017).
+    producer._message_accumulator._batch_ttl = settings.undecided_s_max  # noqa: SLF001
+    return producer
+
+
+async def start(producer: Any, settings: KafkaSettings, deadline: float) -> None:
+    """Start a producer, trying until `deadline` (monotonic): aiokafka gives up at once without a broker.
+
+    On an error the producer is dropped.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await producer.start()
+                return
+        except (errors.KafkaError, OSError, TimeoutError) as error:
+            if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
+                await drop(producer)
+                raise translate(error, f"starting to write to {settings.bootstrap}") from error
+        except BaseException:
+            await drop(producer)
+            raise
+        await asyncio.sleep(RETRY_S)
+
+
+async def stop(producer: Any) -> None:
+    """Let a producer finish what it has, for a moment, then drop it."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await producer.stop()
+    except (errors.KafkaError, OSError, TimeoutError):
+        await drop(producer)
+
+
+async def drop(producer: Any) -> None:
+    """Cut a producer's connections, so that nothing more of it can reach a broker.
+
+    aiokafka's own `stop` waits for what may never be delivered.
+    """
+    producer._closed = True  # noqa: SLF001
+    sender = producer._sender.sender_task  # noqa: SLF001
+    with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await producer.client.close()
+            if sender is not None:
+                sender.cancel()
+                await asyncio.wait([sender])
+    # Else who waits for a batch of it would wait for ever.
+    producer._message_accumulator.fail_all(errors.ProducerClosed())  # noqa: SLF001
