@@ -5,6 +5,7 @@ A batch is handled in two halves: `examine` decides, without waiting for anythin
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -85,11 +86,11 @@ class Ingest:
     ) -> None:
         self._log, self._registry, self._known = log, registry, known
         self._digest_key, self._limits, self._clock, self._metrics = digest_key, limits, clock, metrics
-        self._under_way: dict[int, tuple[int, asyncio.Future[Known]]] = {}
+        self._under_way: dict[int, asyncio.Future[Known | Problem]] = {}
         self._topics: set[str] = set()
         self._uncertain: set[str] = set()
         self._catching_up = asyncio.Lock()
-        self._creating = asyncio.Lock()
+        self._creating: dict[str, asyncio.Task[None]] = {}
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -165,21 +166,19 @@ class Ingest:
         appended = await self._settle({item.topic for item in checked if isinstance(item, Checked)})
         found = self._known.find(item.key for item in checked if isinstance(item, Checked))
         fresh: dict[str, list[Checked]] = {}
-        waiting: dict[int, asyncio.Future[Known]] = {}
+        waiting: dict[int, asyncio.Future[Known | Problem]] = {}
         loop = asyncio.get_running_loop()
         for item in checked:
             if isinstance(item, Refused) or item.key in found or item.topic in appended:
                 continue
             under_way = self._under_way.get(item.key)
             if under_way is None:
-                future: asyncio.Future[Known] = loop.create_future()
-                self._under_way[item.key] = (item.digest, future)
+                self._under_way[item.key] = loop.create_future()
                 fresh.setdefault(item.topic, []).append(item)
             else:
                 # Sent twice at once: the second waits for the first, and is then its duplicate.
-                waiting[id(item)] = under_way[1]
-        appends = {topic: loop.create_task(self._append(topic, items, principal)) for topic, items in fresh.items()}
-        appended |= await self._wait(appends)
+                waiting[id(item)] = under_way
+        appended |= await self._append_all(fresh, principal)
         outcomes = [
             item if isinstance(item, Refused) else await self._outcome(item, found, waiting, appended)
             for item in checked
@@ -187,25 +186,20 @@ class Ingest:
         self._count(checked, outcomes)
         return outcomes
 
-    async def _wait(self, appends: dict[str, "asyncio.Task[dict[int, int]]"]) -> Appended:
-        """Wait for the appends, at most as long as a publisher is told to; they go on when it gives up."""
-        results: Appended = {}
-        if appends:
-            await asyncio.wait(appends.values(), timeout=self._limits.publish_timeout_s)
-        for topic, task in appends.items():
-            if not task.done():
-                results[topic] = unavailable("The log did not answer in time.")
-            elif (error := task.exception()) is not None:
-                results[topic] = problem_of_log(error)
-            else:
-                results[topic] = task.result()
-        return results
+    async def _append_all(self, fresh: dict[str, list[Checked]], principal: Principal) -> Appended:
+        """Append to each topic. How long that may take is the log's to say (`LogUnavailable`)."""
+        if len(fresh) == 1:
+            # The most frequent case, spared the cost of a task.
+            ((topic, items),) = fresh.items()
+            return {topic: await self._append(topic, items, principal)}
+        results = await asyncio.gather(*(self._append(topic, items, principal) for topic, items in fresh.items()))
+        return dict(zip(fresh, results, strict=True))
 
     async def _outcome(
         self,
         item: Checked,
         found: dict[int, Known],
-        waiting: dict[int, "asyncio.Future[Known]"],
+        waiting: dict[int, "asyncio.Future[Known | Problem]"],
         appended: Appended,
     ) -> Outcome:
         if item.key in found:
@@ -217,14 +211,9 @@ class Ingest:
             return Refused(item.event.id, result)
         return Accepted(item.event.id, item.event.attributes["source"], item.topic, result[item.key], duplicate=False)
 
-    async def _joined(self, item: Checked, under_way: "asyncio.Future[Known]") -> Outcome:
-        done, _ = await asyncio.wait({under_way}, timeout=self._limits.publish_timeout_s)
-        if not done:
-            return Refused(item.event.id, unavailable("The log did not answer in time."))
-        error = under_way.exception()
-        if error is not None:
-            return Refused(item.event.id, problem_of_log(error))
-        return self._compare(item, under_way.result())
+    async def _joined(self, item: Checked, under_way: "asyncio.Future[Known | Problem]") -> Outcome:
+        result = await asyncio.shield(under_way)
+        return Refused(item.event.id, result) if isinstance(result, Problem) else self._compare(item, result)
 
     @staticmethod
     def _compare(item: Checked, known: Known) -> Outcome:
@@ -236,38 +225,51 @@ class Ingest:
         )
         return Refused(item.event.id, Problem("conflict", detail, topic=known.topic, offset=known.offset))
 
-    async def _append(self, topic: str, items: list[Checked], principal: Principal) -> dict[int, int]:
+    async def _append(self, topic: str, items: list[Checked], principal: Principal) -> Problem | dict[int, int]:
         """Append new events to one topic; the index and those who wait learn where they stand."""
         recorded_time = format_time(self._clock.now_us())
         records = [encode_published(item.event, item.raw, recorded_time, principal.client_id) for item in items]
         try:
             if topic not in self._topics:
-                # In turn, so that two appends to a new topic keep their order.
-                async with self._creating:
-                    await self._log.create_topics([topic])
-                    self._topics.add(topic)
+                await self._create(topic)
             offsets = await self._log.append(topic, records)
         except BaseException as error:
-            self._failed(topic, items, error)
-            raise
+            problem = self._failed(topic, items, error)
+            if not isinstance(error, Exception):
+                raise
+            return problem
+        places: dict[int, int] = {}
         for item, offset in zip(items, offsets, strict=True):
             known = Known(topic, offset, item.digest)
             self._known.add(item.key, known)
-            self._under_way.pop(item.key)[1].set_result(known)
-        self._known.advance(
-            topic, offsets[0], offsets[-1] + 1 if offsets[-1] - offsets[0] == len(offsets) - 1 else offsets[0]
-        )
-        return {item.key: offset for item, offset in zip(items, offsets, strict=True)}
+            self._under_way.pop(item.key).set_result(known)
+            places[item.key] = offset
+        if offsets[-1] - offsets[0] == len(offsets) - 1:
+            self._known.advance(topic, offsets[0], offsets[-1] + 1)
+        return places
 
-    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> None:
+    async def _create(self, topic: str) -> None:
+        """Create a topic; all that wait for it go on together, in the order in which they came.
+
+        So the topic counts as there only when the first of them goes on: nobody overtakes those who waited.
+        """
+        task = self._creating.get(topic)
+        if task is None:
+            task = asyncio.ensure_future(self._log.create_topics([topic]))
+            self._creating[topic] = task
+            task.add_done_callback(lambda _: self._creating.pop(topic))
+        await asyncio.shield(task)
+        self._topics.add(topic)
+
+    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
         if not isinstance(error, LogError):
             log_event("worker_failed", "error", worker="ingest", error=repr(error)[:300])
         if not isinstance(error, LogError) or error.outcome_unknown:
             self._uncertain.add(topic)
+        problem = problem_of_log(error)
         for item in items:
-            future = self._under_way.pop(item.key)[1]
-            future.set_exception(error if isinstance(error, Exception) else LogError("The append was cancelled."))
-            future.exception()  # nobody has to be waiting
+            self._under_way.pop(item.key).set_result(problem)
+        return problem
 
     # --- keeping the index true -----------------------------------------------------------------
 
@@ -334,13 +336,21 @@ class Ingest:
         log_event("known_events_caught_up", events=read)
 
     def _count(self, checked: list[Checked | Refused], outcomes: list[Outcome]) -> None:
-        for item, outcome in zip(checked, outcomes, strict=True):
-            name = item.event.name if isinstance(item, Checked) else "unknown"
+        counts = Counter(
+            (item.event.name if isinstance(item, Checked) else "unknown", _outcome_name(outcome))
+            for item, outcome in zip(checked, outcomes, strict=True)
+        )
+        for labels, number in counts.items():
+            self._metrics.events.labels(*labels).inc(number)
+        for outcome in outcomes:
             if isinstance(outcome, Refused):
                 self._metrics.refused.labels(outcome.problem.type.name).inc()
-                self._metrics.events.labels(name, "refused").inc()
-            else:
-                self._metrics.events.labels(name, "duplicate" if outcome.duplicate else "accepted").inc()
+
+
+def _outcome_name(outcome: Outcome) -> str:
+    if isinstance(outcome, Refused):
+        return "refused"
+    return "duplicate" if outcome.duplicate else "accepted"
 
 
 def unavailable(detail: str) -> Problem:

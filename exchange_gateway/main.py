@@ -6,12 +6,12 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
 import uvicorn
-from schemas.registry import Registry
 
 from broker_adapters.embedded import EmbeddedLog
 from broker_adapters.kafka import KafkaLog, KafkaSettings
@@ -23,7 +23,7 @@ from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_fold
 from exchange_gateway.ingest import Ingest
 from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance, join_instance
 from exchange_gateway.keys import FILE_NAME as KEYS_FILE
-from exchange_gateway.keys import InstanceKeys, load_or_make_keys
+from exchange_gateway.keys import load_or_make_keys
 from exchange_gateway.known_events import KnownEvents
 from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
@@ -33,6 +33,7 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.read_models import JobOrders
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, INSTANCE_TOPIC
+from schemas.registry import Registry
 
 FOLLOW_EVERY_S = 0.1
 """How often a gateway on Kafka looks for events that other gateways took in."""
@@ -114,7 +115,7 @@ class Gateway:
     def _start_workers(self) -> None:
         self._work("job_orders", self.job_orders.run)
         if self.settings.forwarder:
-            forwarder = make_forwarder(self.log, self.instance, self.keys, self.clock, self.metrics)
+            forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)
         if self.settings.kafka_bootstrap is not None:
             self._work("follower", self._follow)
@@ -176,15 +177,15 @@ def make_log(settings: Settings, state_folder: Path) -> Log:
             prefix=settings.kafka.prefix,
             state_folder=state_folder,
             replication_factor=settings.kafka.replication_factor,
+            append_deadline_s=settings.limits.publish_timeout_s,
         )
     )
 
 
-def make_forwarder(
-    log: Log, instance: Instance, keys: InstanceKeys, clock: Clock, metrics: Metrics
-) -> Forwarder:
-    """Return a forwarder for this instance's shards."""
-    return Forwarder(log, shards=instance.shards, digest_key=keys.digest, clock=clock, metrics=metrics)
+def make_forwarder(log: Log, instance: Instance, clock: Clock, metrics: Metrics) -> Forwarder:
+    """Return a forwarder: of all shards on the embedded log, of those that Kafka hands it otherwise."""
+    assignments = partial(log.assignments, instance.shards) if isinstance(log, KafkaLog) else None
+    return Forwarder(log, shards=instance.shards, clock=clock, metrics=metrics, assignments=assignments)
 
 
 async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
@@ -198,7 +199,7 @@ async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
         await log.open()
         await log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
         instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
-        forwarder = make_forwarder(log, instance, keys, clock, metrics)
+        forwarder = make_forwarder(log, instance, clock, metrics)
         task = asyncio.create_task(supervise("forwarder", forwarder.run))
         await stopped.wait()
         task.cancel()
