@@ -31,7 +31,7 @@ def demo(
 
     Example: kommunebro demo --port 8080
     """
-    from exchange_gateway.demo import run_demo  # noqa: PLC0415
+    from exchange_gateway.demo.run import run_demo  # noqa: PLC0415
 
     run_demo(port=port, data=data)
 

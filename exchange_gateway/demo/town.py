@@ -66,7 +66,8 @@ TRADES = (
 )
 
 _FIRST = (
-    "Åbrink", "Bakkely", "Engholm", "Fjordblik", "Hedegård", "Klitgård", "Lyngmose", "Møllebæk", "Nørrevang", "Søndervig",
+    "Åbrink", "Bakkely", "Engholm", "Fjordblik", "Hedegård", "Klitgård", "Lyngmose", "Møllebæk", "Nørrevang",
+    "Søndervig",
 )  # fmt: skip
 _LAST = (
     "Byg A/S", "Logistik ApS", "Plejecenter", "Gastronomi ApS", "Plast A/S", "Rengøring ApS", "Bustrafik A/S", "El ApS",

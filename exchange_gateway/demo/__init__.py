@@ -1,0 +1,1 @@
+"""`kommunebro demo`: a whole Kommunebro on this machine, with municipalities that publish."""
