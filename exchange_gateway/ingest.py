@@ -257,9 +257,12 @@ class Ingest:
         if task is None:
             task = asyncio.ensure_future(self._log.create_topics([topic]))
             self._creating[topic] = task
-            task.add_done_callback(lambda _: self._creating.pop(topic))
-        await asyncio.shield(task)
-        self._topics.add(topic)
+        try:
+            await asyncio.shield(task)
+            self._topics.add(topic)
+        finally:
+            if task.done():
+                self._creating.pop(topic, None)
 
     def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
         if not isinstance(error, LogError):
