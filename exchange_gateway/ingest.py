@@ -7,7 +7,7 @@ A batch is handled in two halves: `examine` decides, without waiting for anythin
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
@@ -70,6 +70,15 @@ class Arrival:
     event_id: str | None = None
 
 
+@dataclass(slots=True)
+class _Creation:
+    """A topic that is being created, and how many appends wait for it."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    done: bool = False
+
+
 class Ingest:
     """Takes events in. One instance a gateway; its methods belong to the event loop's thread."""
 
@@ -90,7 +99,7 @@ class Ingest:
         self._topics: set[str] = set()
         self._uncertain: set[str] = set()
         self._catching_up = asyncio.Lock()
-        self._creating: dict[str, asyncio.Task[None]] = {}
+        self._creating: dict[str, _Creation] = {}
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -249,20 +258,19 @@ class Ingest:
         return places
 
     async def _create(self, topic: str) -> None:
-        """Create a topic; all that wait for it go on together, in the order in which they came.
-
-        So the topic counts as there only when the first of them goes on: nobody overtakes those who waited.
-        """
-        task = self._creating.get(topic)
-        if task is None:
-            task = asyncio.ensure_future(self._log.create_topics([topic]))
-            self._creating[topic] = task
-        try:
-            await asyncio.shield(task)
-            self._topics.add(topic)
-        finally:
-            if task.done():
-                self._creating.pop(topic, None)
+        """Create a topic. Appends that come meanwhile wait their turn, and nobody overtakes those who wait."""
+        creation = self._creating.setdefault(topic, _Creation())
+        creation.waiting += 1
+        async with creation.turn:
+            try:
+                if not creation.done:
+                    await self._log.create_topics([topic])
+                    creation.done = True
+            finally:
+                creation.waiting -= 1
+                if creation.waiting == 0:
+                    del self._creating[topic]
+                    self._topics |= {topic} if creation.done else set()
 
     def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
         if not isinstance(error, LogError):
