@@ -1,6 +1,7 @@
 """Write what goes into an alliance's topic: an event cut to what may be seen, or one that we make. Pure."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +13,7 @@ from exchange_gateway.core.agreements.fields import STATUS_PROPERTIES
 from exchange_gateway.core.routing import Decision, Form, Forward, Reason, Withhold
 from exchange_gateway.core.showing import Showing, bare, showing
 from schemas.event import Event
-from schemas.identifiers import ID_PROPERTIES, OURSELVES, EventName, Source, alliance_topic
+from schemas.identifiers import ID_PROPERTIES, OURSELVES, DataSchema, EventName, Source, alliance_topic
 
 FORWARDER = str(Source(OURSELVES, "forwarder"))
 """The source of the events that the forwarder makes itself."""
@@ -87,8 +88,13 @@ def _ending(event: Event, decision: Forward, at: str) -> bytes:
 def _envelope(event: Event) -> dict[str, Any]:
     """Return the publisher's attributes that go with its data; who recorded it stays with us."""
     attributes = {name: value for name, value in event.attributes.items() if name not in _NOT_FORWARDED}
-    attributes["dataschema"] = str(event.dataschema.shared)
+    attributes["dataschema"] = _shared_view(event.dataschema)
     return attributes
+
+
+@lru_cache(maxsize=256)
+def _shared_view(dataschema: DataSchema) -> str:
+    return str(dataschema.shared)
 
 
 def _made(event: Event) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def _made(event: Event) -> dict[str, Any]:
         "type": event.attributes["type"],
         "subject": event.subject,
         "time": event.attributes["time"],
-        "dataschema": str(event.dataschema.shared),
+        "dataschema": _shared_view(event.dataschema),
         "causedby": event.id,
         "data": data,
     }

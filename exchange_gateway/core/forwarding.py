@@ -3,20 +3,24 @@
 A replay that hands `decide_step` the same records, memory, agreements and instant gets the same step.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
-
-import orjson
 
 from broker_adapters.codec import decode
 from broker_adapters.log import NewRecord, Record
 from exchange_gateway.core.agreements.book import AgreementBook
+from exchange_gateway.core.audit import Decided, audit_record
 from exchange_gateway.core.forwarded import Output, write_outputs
-from exchange_gateway.core.known_things import NOTHING, Known, dump, identify, load, thing_key
-from exchange_gateway.core.routing import Decision, Forward, Reason, Withhold, remember, route
-from schemas.event import InvalidEvent, format_time
+from exchange_gateway.core.known_things import NOTHING, Known, Seen, dump, id_digest, thing_key
+from exchange_gateway.core.routing import Decision, Reason, Withhold, remember, route
+from schemas.event import Event, InvalidEvent, format_time
 from schemas.identifiers import parse_data_topic
+
+Place = tuple[str, int]
+"""A topic and an offset."""
 
 
 def shard_of(participant: str, shards: int) -> int:
@@ -32,25 +36,31 @@ class Unreadable(NamedTuple):
     error: str
 
 
-class Step(NamedTuple):
+@dataclass(slots=True)
+class Step:
     """What a step commits, all or nothing.
 
-    outputs: topic by topic. state: by thing. positions: the offsets to go on from. audit: the record for
-    `audit.forwarding`. forwarded: events by (alliance, type). withheld: decisions by reason.
+    outputs: by topic. state: by thing. positions: the offsets to go on from. audit: the record for
+    `audit.forwarding`. withheld: decisions by reason. missing: places whose events must be known to
+    decide (see `decide_step`); while there are any, the step is not one.
     """
 
-    outputs: list[Output]
-    state: dict[str, bytes]
-    positions: dict[str, int]
     audit: NewRecord
-    forwarded: dict[tuple[str, str], int]
-    withheld: dict[Reason, int]
-    unreadable: list[Unreadable]
+    outputs: dict[str, list[NewRecord]] = field(default_factory=dict)
+    state: dict[str, bytes] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    withheld: dict[Reason, int] = field(default_factory=dict)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    missing: set[Place] = field(default_factory=set)
+
+    def all_outputs(self) -> list[Output]:
+        """Return the outputs in the order in which they are appended."""
+        return [(topic, record) for topic, records in self.outputs.items() for record in records]
 
     @property
     def size_bytes(self) -> int:
         """How much the outputs hold together."""
-        return sum(len(record.value) for _, record in self.outputs)
+        return sum(len(record.value) for records in self.outputs.values() for record in records)
 
 
 def by_topic(records: Iterable[Record]) -> list[Record]:
@@ -63,110 +73,99 @@ def by_topic(records: Iterable[Record]) -> list[Record]:
 
 def thing_of(record: Record) -> str:
     """Return the key of the thing that a record of `pub` is about, without reading its value."""
-    topic = parse_data_topic(record.topic)
-    owner, name = (topic.holder, topic.name) if topic else ("", "")
+    owner, name = _owner_and_name(record.topic)
     return thing_key(owner, name, (record.key or b"").decode(errors="replace"))
 
 
+@lru_cache(maxsize=4096)
+def _owner_and_name(topic: str) -> tuple[str, str]:
+    parts = parse_data_topic(topic)
+    return (parts.holder, parts.name) if parts is not None else ("", "")
+
+
 def decide_step(
-    shard: int, records: Sequence[Record], states: Mapping[str, bytes], book: AgreementBook, at_us: int, key: bytes
+    shard: int,
+    records: Sequence[Record],
+    known: Mapping[str, Known],
+    book: AgreementBook,
+    at_us: int,
+    earlier: Mapping[Place, Record] | None = None,
 ) -> Step:
-    """Decide on `records`, which are ordered `by_topic`.
+    """Decide on `records`, which stand in the order of `by_topic`.
 
-    states: what was kept of their things. at_us: UTC microseconds, whole milliseconds. key: for digests.
+    known: what is remembered of their things. at_us: UTC microseconds, whole milliseconds. earlier: the
+    records at the places that an attempt before this one gave as `missing`.
     """
-    at = format_time(at_us)
-    outputs: dict[str, list[Output]] = {}
-    known: dict[str, Known] = {}
-    unreadable: list[Unreadable] = []
-    decided: list[tuple[Record, list[Decision]]] = []
-    for record in records:
+    return _Deciding(records, known, book, at_us, earlier or {}).step(shard)
+
+
+class _Deciding:
+    """One step while it is decided, record by record, so that each event is let go of before the next is read."""
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        known: Mapping[str, Known],
+        book: AgreementBook,
+        at_us: int,
+        earlier: Mapping[Place, Record],
+    ) -> None:
+        self._records, self._before, self._book, self._at_us = records, known, book, at_us
+        self._at = format_time(at_us)
+        self._after: dict[str, Known] = {}
+        self._earlier = dict(earlier)
+        self._step = Step(NewRecord(b""))
+
+    def step(self, shard: int) -> Step:
+        step = self._step
+        decided: list[Decided] = []
+        for record in self._records:
+            decisions = self._decide(record)
+            for decision in decisions:
+                if type(decision) is Withhold:
+                    step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + 1
+            decided.append((record.topic, record.offset, decisions))
+            step.positions[record.topic] = record.offset + 1
+        step.state = {thing: dump(known) for thing, known in self._after.items()}
+        step.audit = audit_record(shard, self._at, self._book.up_to_offset, decided)
+        return step
+
+    def _decide(self, record: Record) -> Collection[Decision]:
         thing = thing_of(record)
-        before = known.get(thing)
-        if before is None:
-            before = load(states[thing]) if thing in states else NOTHING
+        known = self._after.get(thing) or self._before.get(thing, NOTHING)
         try:
-            written, decisions, after = _decide(record, thing, before, book, at_us, at, key)
-        # One record that cannot be understood must not stop those behind it; it is told of, and on record.
+            event = _event_of(record, thing)
+            seen = Seen(id_digest(event.attributes["source"], event.attributes["id"]), record.offset)
+            earlier = self._earlier_event(record, event, known.find(seen.id_digest)) if known.newest else None
+            wanted = route(event, known, self._book, self._at_us, earlier=earlier)
+            outputs, decisions = write_outputs(event, wanted, self._at)
+        # Whatever is wrong with one record must not stop those behind it; it is told of, and on record.
         except Exception as error:  # noqa: BLE001
-            unreadable.append(Unreadable(record.topic, record.offset, type(error).__name__))
-            written, decisions, after = [], [Withhold(Reason.UNREADABLE)], before
-        for output in written:
-            outputs.setdefault(output[0], []).append(output)
-        decided.append((record, decisions))
-        if after is not before:
-            known[thing] = after
-    return Step(
-        outputs=[output for listed in outputs.values() for output in listed],
-        state={thing: dump(after) for thing, after in known.items()},
-        positions={record.topic: record.offset + 1 for record in records},
-        audit=_audit(shard, at, book.up_to_offset, decided),
-        forwarded={topic: len(listed) for topic, listed in _by_alliance(outputs)},
-        withheld=_count(decided),
-        unreadable=unreadable,
-    )
+            self._step.unreadable.append(Unreadable(record.topic, record.offset, type(error).__name__))
+            return (Withhold(Reason.UNREADABLE),)
+        for topic, output in outputs:
+            self._step.outputs.setdefault(topic, []).append(output)
+        after = remember(event, seen, known, decisions)
+        if after is not known:
+            self._after[thing] = after
+            self._earlier[record.topic, record.offset] = record
+        return decisions
+
+    def _earlier_event(self, record: Record, event: Event, offset: int | None) -> Event | None:
+        """Return the event before it that has the same `source` and `id`; equal digests alone prove nothing."""
+        if offset is None:
+            return None
+        place = (record.topic, offset)
+        if place not in self._earlier:
+            self._step.missing.add(place)
+            return None
+        found = decode(self._earlier[place])
+        return found if (found.source, found.id) == (event.source, event.id) else None
 
 
-def _decide(
-    record: Record, thing: str, before: Known, book: AgreementBook, at_us: int, at: str, key: bytes
-) -> tuple[list[Output], list[Decision], Known]:
+def _event_of(record: Record, thing: str) -> Event:
+    """Read a record. Raises `InvalidEvent` also for an event that is not the one its topic and key say."""
     event = decode(record)
-    if thing_key(event.participant, event.name, event.subject) != thing:
-        raise InvalidEvent(
-            "not-an-event", "The event is another's, or about another thing, than its topic and key say."
-        )
-    identity = identify(event, key)
-    outputs, decisions = write_outputs(event, route(event, identity, before, book, at_us), at)
-    return outputs, decisions, remember(event, identity, before, decisions)
-
-
-def _by_alliance(outputs: Mapping[str, list[Output]]) -> Iterable[tuple[tuple[str, str], list[Output]]]:
-    for name, listed in outputs.items():
-        topic = parse_data_topic(name)
-        if topic is not None:
-            yield (topic.holder, topic.name), listed
-
-
-def _count(decided: Iterable[tuple[Record, list[Decision]]]) -> dict[Reason, int]:
-    counts: dict[Reason, int] = {}
-    for _, decisions in decided:
-        for decision in decisions:
-            if isinstance(decision, Withhold):
-                counts[decision.reason] = counts.get(decision.reason, 0) + 1
-    return counts
-
-
-def _audit(shard: int, at: str, agreements_offset: int, decided: Sequence[tuple[Record, list[Decision]]]) -> NewRecord:
-    """Write the step down: what it read, by which agreements, when, and what became of each event.
-
-    Events of one topic with one outcome stand together, so that a record is small beside what it tells of.
-    """
-    inputs: dict[str, list[int]] = {}
-    forwarded: dict[tuple[object, ...], list[int]] = {}
-    withheld: dict[tuple[object, ...], list[int]] = {}
-    for record, decisions in decided:
-        inputs.setdefault(record.topic, [record.offset, 0])[1] = record.offset + 1
-        for decision in decisions:
-            if isinstance(decision, Forward):
-                version = decision.agreement.number
-                group = (record.topic, decision.alliance, version, decision.form, decision.reason)
-                forwarded.setdefault(group, []).append(record.offset)
-            else:
-                withheld.setdefault((record.topic, decision.alliance, decision.reason), []).append(record.offset)
-    value = orjson.dumps({
-        "shard": shard,
-        "at": at,
-        "agreementsOffset": agreements_offset,
-        "inputs": [{"topic": topic, "from": start, "to": end} for topic, (start, end) in inputs.items()],
-        "forwarded": _groups(("topic", "alliance", "version", "form", "reason"), forwarded),
-        "withheld": _groups(("topic", "alliance", "reason"), withheld),
-    })  # fmt: skip
-    return NewRecord(value, str(shard).encode())
-
-
-def _groups(names: tuple[str, ...], groups: Mapping[tuple[object, ...], list[int]]) -> list[dict[str, object]]:
-    """Write each group with what it has in common, nulls left out, and its offsets."""
-    return [
-        {name: part for name, part in zip(names, group, strict=True) if part is not None} | {"offsets": offsets}
-        for group, offsets in groups.items()
-    ]
+    if thing_key(event.source.participant, event.name, event.attributes["subject"]) != thing:
+        raise InvalidEvent("not-an-event", "The event belongs to another topic, or its key is another's.")
+    return event

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import orjson
 
-from schemas.event import Event, digest
-
 NEWEST_IDS_MAX = 256
 """Events of one thing at one `time`. Second copies come from gateways that took in the same event at the
 same instant, so they stand close together; a bound keeps a thing's state small whatever a publisher does."""
@@ -15,18 +13,19 @@ same instant, so they stand close together; a bound keeps a thing's state small 
 OLDER_IDS_MAX = 16
 
 
-class Identity(NamedTuple):
-    """An event's identity, 60 bits each: of (`source`, `id`), and of its content."""
+class Seen(NamedTuple):
+    """One event of a thing: 60 bits of its `source` and `id`, and where in its topic it stands.
+
+    Its content is not kept: should the same `source` and `id` come again, the record itself is read.
+    """
 
     id_digest: int
-    content_digest: int
+    offset: int
 
 
-def identify(event: Event, key: bytes) -> Identity:
-    """Compute an event's identity. key: the instance's digest key, so that nobody else can guess content."""
-    name = f"{event.attributes['source']}\n{event.attributes['id']}".encode()
-    id_digest = int.from_bytes(blake2b(name, digest_size=8, key=key).digest(), "big") >> 4
-    return Identity(id_digest, digest(event.attributes, key))
+def id_digest(source: str, event_id: str) -> int:
+    """Return 60 bits of an event's `source` and `id`, to find it by."""
+    return int.from_bytes(blake2b(f"{source}\n{event_id}".encode(), digest_size=8).digest(), "big") >> 4
 
 
 class Known(NamedTuple):
@@ -37,19 +36,23 @@ class Known(NamedTuple):
     """
 
     time_us: int
-    newest: tuple[Identity, ...]
-    older: tuple[Identity, ...] = ()
+    newest: tuple[Seen, ...]
+    older: tuple[Seen, ...] = ()
     shared: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
 
-    def with_event(self, identity: Identity, time_us: int) -> "Known":
+    def find(self, digest: int) -> int | None:
+        """Return the offset of the first event with an id digest; None when none is remembered."""
+        return next((seen.offset for seen in self.older + self.newest if seen.id_digest == digest), None)
+
+    def with_event(self, event: Seen, time_us: int) -> "Known":
         """Remember one more event of the thing, whether it is its newest or a stale one."""
         if time_us > self.time_us:
             older = (self.older + self.newest)[-OLDER_IDS_MAX:]
-            return self._replace(time_us=time_us, newest=(identity,), older=older)
+            return Known(time_us, (event,), older, self.shared, self.closed)
         if time_us == self.time_us:
-            return self._replace(newest=(*self.newest, identity)[-NEWEST_IDS_MAX:])
-        return self._replace(older=(*self.older, identity)[-OLDER_IDS_MAX:])
+            return self._replace(newest=(*self.newest, event)[-NEWEST_IDS_MAX:])
+        return self._replace(older=(*self.older, event)[-OLDER_IDS_MAX:])
 
 
 NOTHING = Known(time_us=-(2**63), newest=())
@@ -85,5 +88,5 @@ def load(raw: bytes) -> Known:
     )
 
 
-def _pairs(flat: Sequence[int]) -> tuple[Identity, ...]:
-    return tuple(map(Identity, flat[::2], flat[1::2]))
+def _pairs(flat: Sequence[int]) -> tuple[Seen, ...]:
+    return tuple(map(Seen, flat[::2], flat[1::2]))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from exchange_gateway.core.agreements.book import AgreementBook, InForce
 from exchange_gateway.core.agreements.fields import STATUS_PROPERTIES
 from exchange_gateway.core.agreements.model import AgreementVersion, Kind
-from exchange_gateway.core.known_things import Identity, Known
-from schemas.event import Event
+from exchange_gateway.core.known_things import Known, Seen
+from schemas.event import Event, digest
 from schemas.identifiers import EventName
 
 
@@ -95,39 +95,38 @@ _Verdict = AgreementVersion | Reason
 
 
 def route(
-    event: Event, identity: Identity, known: Known, agreements: AgreementBook, at_us: int
+    event: Event, known: Known, agreements: AgreementBook, at_us: int, *, earlier: Event | None = None
 ) -> tuple[Decision, ...]:
     """Decide where an event goes.
 
     known: what is remembered of its thing before it. at_us: the instant that decides what is in force.
+    earlier: the thing's event with the same `source` and `id`, where it had one.
     """
-    again = sighting(identity, event.time_us, known)
-    if again is not None:
-        return (Withhold(again),)
+    if earlier is not None:
+        return (Withhold(Reason.DUPLICATE if same_content(event, earlier) else Reason.CONFLICT),)
+    if event.time_us < known.time_us:
+        return (Withhold(Reason.STALE),)
     in_force = agreements.in_force(at_us)
     if event.name == EventName.JOB_ORDER_RESPONSE:
         general, verdicts = _where_a_response_goes(event, in_force)
     else:
         general, verdicts = _where_a_thing_goes(event, in_force)
-    gone = known.shared - verdicts.keys()
-    if gone:
-        verdicts |= dict.fromkeys(sorted(gone), general[0] if general else Reason.NOT_A_MEMBER)
+    if known.shared:
+        instead = general[0] if general else Reason.NOT_A_MEMBER
+        verdicts |= dict.fromkeys(sorted(known.shared - verdicts.keys()), instead)
     decisions = [_decide(event, alliance, verdict, known, in_force) for alliance, verdict in verdicts.items()]
     if not decisions and not general:
         general = [Reason.NO_AGREEMENT]
     return (*decisions, *map(Withhold, general))
 
 
-def sighting(identity: Identity, time_us: int, known: Known) -> Reason | None:
-    """Say whether an event was seen before, or is older than what is known; None when it is news."""
-    for seen in known.newest + known.older:
-        if seen.id_digest == identity.id_digest:
-            return Reason.DUPLICATE if seen == identity else Reason.CONFLICT
-    return Reason.STALE if time_us < known.time_us else None
+def same_content(one: Event, other: Event) -> bool:
+    """Whether two events say the same, as the gateway compares them: by content, not by spelling."""
+    return digest(one.attributes, b"") == digest(other.attributes, b"")
 
 
-def remember(event: Event, identity: Identity, known: Known, decisions: Iterable[Decision]) -> Known:
-    """Return what is known of the thing after `decisions` were carried out."""
+def remember(event: Event, seen: Seen, known: Known, decisions: Iterable[Decision]) -> Known:
+    """Return what is known of the thing after `decisions` were carried out; `known` itself when nothing is new."""
     shared, closed = set(known.shared), set(known.closed)
     for decision in decisions:
         if isinstance(decision, Withhold):
@@ -136,7 +135,7 @@ def remember(event: Event, identity: Identity, known: Known, decisions: Iterable
             continue
         (shared.add if decision.form is Form.SHOWN else shared.discard)(decision.alliance)
         (closed.add if decision.form is Form.ENDED else closed.discard)(decision.alliance)
-    return known.with_event(identity, event.time_us)._replace(shared=frozenset(shared), closed=frozenset(closed))
+    return known.with_event(seen, event.time_us)._replace(shared=frozenset(shared), closed=frozenset(closed))
 
 
 def _where_a_thing_goes(event: Event, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:

@@ -5,12 +5,13 @@ fences whoever ran it before: safety never depends on who was told to run what.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 
-from broker_adapters.log import Fenced, Log, LogClosed, LogError, Processor, Record
+from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.agreements import UnreadableAgreement
-from exchange_gateway.core.forwarding import Step, by_topic, decide_step, shard_of, thing_of
+from exchange_gateway.core.forwarding import Place, Step, by_topic, decide_step, shard_of, thing_of
+from exchange_gateway.core.known_things import load
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.loop import Follower, TopicList
@@ -23,6 +24,8 @@ AUDIT_BYTES_MAX = 512 * 1024
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 """A step that writes more is cut in two: a record must fit the log, and a transaction must not take long."""
 
+READ_TIMEOUT_S = 5.0
+
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 """Between two attempts at a shard after an error of the log; doubled each time."""
@@ -30,7 +33,7 @@ PAUSE_MAX_S = 5.0
 FENCED_REST_S = 2.0
 """Who was fenced is usually told next that the shard is another's. If not, it takes it back after this."""
 
-Assignments = Callable[[], AsyncIterator[set[int]]]
+Assignments = Callable[[], AsyncIterator[Set[int]]]
 """Gives the shards that this forwarder is to run, and gives them again whenever that changes."""
 
 
@@ -42,13 +45,12 @@ class Forwarder:
         log: Log,
         *,
         shards: int,
-        digest_key: bytes,
         clock: Clock,
         metrics: Metrics,
         assignments: Assignments | None = None,
         step_records: int = STEP_RECORDS,
     ) -> None:
-        self._log, self._shards, self._key = log, shards, digest_key
+        self._log, self._shards = log, shards
         self._clock, self._metrics = clock, metrics
         self._assignments = assignments or self._all_shards
         self._step_records = step_records
@@ -69,7 +71,7 @@ class Forwarder:
         finally:
             await _stop(*running.values())
 
-    async def _all_shards(self) -> AsyncIterator[set[int]]:
+    async def _all_shards(self) -> AsyncIterator[Set[int]]:
         yield set(range(self._shards))
         await asyncio.Event().wait()
 
@@ -120,7 +122,7 @@ class Forwarder:
             return
         await self._create_topics(step)
         await processor.commit(
-            outputs=[*step.outputs, (FORWARDING_TOPIC, step.audit)], state=step.state, positions=step.positions
+            outputs=[*step.all_outputs(), (FORWARDING_TOPIC, step.audit)], state=step.state, positions=step.positions
         )
         self._tell(step)
 
@@ -129,23 +131,36 @@ class Forwarder:
         # an agreement that was acknowledged before an event could be missed for it.
         book = await self._books.fresh()
         states = await processor.load(dict.fromkeys(map(thing_of, records)))
+        known = {thing: load(state) for thing, state in states.items()}
         # Whole milliseconds, as the audit writes them, so that a replay decides at the same instant.
-        self._at_us = max(self._at_us, self._clock.now_us() // 1000 * 1000)
-        return decide_step(shard, records, states, book, self._at_us, self._key)
+        at_us = self._at_us = max(self._at_us, self._clock.now_us() // 1000 * 1000)
+        earlier: dict[Place, Record] = {}
+        while (step := decide_step(shard, records, known, book, at_us, earlier)).missing:
+            earlier |= {place: await self._record_at(*place) for place in step.missing}
+        return step
+
+    async def _record_at(self, topic: str, offset: int) -> Record:
+        async with self._log.reader({topic: offset}) as reader:
+            records = await reader.poll(records_max=1, timeout_s=READ_TIMEOUT_S)
+        if not records:
+            raise LogUnavailable(f"Offset {offset} of {topic} did not come within {READ_TIMEOUT_S:g} seconds.")
+        return records[0]
 
     async def _create_topics(self, step: Step) -> None:
-        missing = {topic for topic, _ in step.outputs} - self._there
+        missing = step.outputs.keys() - self._there
         if missing:
             await self._log.create_topics(sorted(missing))
             self._there |= missing
 
     def _tell(self, step: Step) -> None:
-        for (alliance, name), count in step.forwarded.items():
-            self._metrics.forwarded.labels(alliance, name).inc(count)
+        for topic, records in step.outputs.items():
+            parts = parse_data_topic(topic)
+            if parts is not None:
+                self._metrics.forwarded.labels(parts.holder, parts.name).inc(len(records))
         for reason, count in step.withheld.items():
             self._metrics.withheld.labels(reason.value).inc(count)
-        for topic, offset, error in step.unreadable:
-            log_event("record_unreadable", "error", topic=topic, offset=offset, error=error)
+        for one in step.unreadable:
+            log_event("record_unreadable", "error", topic=one.topic, offset=one.offset, error=one.error)
 
 
 async def _stop(*tasks: asyncio.Task[None]) -> None:

@@ -4,11 +4,10 @@ from typing import Any
 
 from broker_adapters.codec import encode_published
 from broker_adapters.log import NewRecord, Record
-from exchange_gateway.core.known_things import NOTHING, Identity, Known, identify
+from exchange_gateway.core.known_things import Known, Seen, id_digest
 from schemas.event import Event, format_time
 from schemas.identifiers import ID_PROPERTIES, EventName, pub_topic
 
-DIGEST_KEY = b"digest-key-of-the-tests"
 START_US = 1_790_000_000_000_000
 RECORDED_AT = "2026-11-18T11:00:00.000Z"
 
@@ -128,13 +127,11 @@ def record(stored: Event, offset: int = 0) -> Record:
     return Record(topic_of(stored), offset, 0, new.key, new.value, new.headers)
 
 
-def identity(stored: Event) -> Identity:
-    return identify(stored, DIGEST_KEY)
+def seen(stored: Event, offset: int = 0) -> Seen:
+    return Seen(id_digest(stored.attributes["source"], stored.id), offset)
 
 
 def known(*, shared: tuple[str, ...] = (), closed: tuple[str, ...] = (), before: Event | None = None) -> Known:
     """Build what is known of a thing that was shared in, or closed in, some alliances."""
-    newest = (identity(before or event(id="e0", minute=-1)),)
-    return NOTHING._replace(
-        time_us=(before or event(minute=-1)).time_us, newest=newest, shared=frozenset(shared), closed=frozenset(closed)
-    )
+    newest = before or event(id="e0", minute=-1)
+    return Known(newest.time_us, (seen(newest),), (), frozenset(shared), frozenset(closed))

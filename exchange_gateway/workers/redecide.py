@@ -1,0 +1,126 @@
+"""Decide the forwarder's steps once more, from nothing but the log, and compare.
+
+For each record of `audit.forwarding` the same inputs, agreements and instant go through the same pure
+decision. What differs from what the log holds was not decided by these rules.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
+
+import orjson
+
+from broker_adapters.log import Log, NewRecord, Record
+from exchange_gateway.core.agreements import AgreementBook
+from exchange_gateway.core.forwarding import Place, Step, by_topic, decide_step, shard_of
+from exchange_gateway.core.known_things import Known, load
+from schemas.event import parse_time
+from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
+
+READ_TIMEOUT_S = 5.0
+
+
+class Redecided(NamedTuple):
+    """One step, decided once more. offset: of its record in `audit.forwarding`. differences: in words."""
+
+    offset: int
+    differences: list[str]
+
+
+class Redecider:
+    """Goes through one shard's steps in order, remembering what the forwarder remembered. For checks:
+    it keeps every thing of the shard in memory.
+    """
+
+    def __init__(self, log: Log, shard: int, shards: int) -> None:
+        self._log, self._shard, self._shards = log, shard, shards
+        self._book = AgreementBook()
+        self._known: dict[str, Known] = {}
+        self._positions: dict[str, int] = {}
+        self._outputs: dict[str, list[NewRecord]] = {}
+
+    async def run(self) -> AsyncIterator[Redecided]:
+        """Yield each step, and at last, with offset -1, what the alliances' topics hold otherwise."""
+        key = str(self._shard).encode()
+        for record in await self._all(FORWARDING_TOPIC):
+            if record.key == key:
+                yield Redecided(record.offset, await self._step(record))
+        yield Redecided(-1, await self._topics_differ())
+
+    async def _step(self, audited: Record) -> list[str]:
+        told = orjson.loads(audited.value)
+        await self._read_agreements(told["agreementsOffset"])
+        records, differences = await self._inputs(told["inputs"])
+        step = await self._decide(records, parse_time(told["at"]))
+        self._known |= {thing: load(state) for thing, state in step.state.items()}
+        for topic, outputs in step.outputs.items():
+            self._outputs.setdefault(topic, []).extend(outputs)
+        if step.audit.value != audited.value:
+            differences.append(f"decided now: {step.audit.value.decode()}")
+        return differences
+
+    async def _read_agreements(self, up_to: int) -> None:
+        start = self._book.up_to_offset
+        for record in await self._range(AGREEMENTS_TOPIC, start, up_to):
+            self._book.apply(record.offset, record.value)
+        self._book.read_up_to(up_to)
+
+    async def _inputs(self, inputs: list[dict[str, object]]) -> tuple[list[Record], list[str]]:
+        """Return the step's records; each topic's must go on from where the step before it ended."""
+        records: list[Record] = []
+        differences: list[str] = []
+        for taken in inputs:
+            topic, start, end = str(taken["topic"]), int(str(taken["from"])), int(str(taken["to"]))
+            read = await self._range(topic, self._positions.get(topic, await self._log.first(topic)), end)
+            if not read or read[0].offset != start:
+                differences.append(f"{topic}: the step begins at {start}, the one before it did not end there")
+            records += read
+            self._positions[topic] = end
+        return by_topic(records), differences
+
+    async def _decide(self, records: list[Record], at_us: int) -> Step:
+        earlier: dict[Place, Record] = {}
+        while (step := decide_step(self._shard, records, self._known, self._book, at_us, earlier)).missing:
+            for topic, offset in step.missing:
+                earlier[topic, offset] = (await self._range(topic, offset, offset + 1))[0]
+        return step
+
+    async def _topics_differ(self) -> list[str]:
+        """Compare what should have been appended with what the alliances' topics hold of this shard's owners."""
+        topics = {topic for topic in await self._log.topics() if _is_alliance(topic)} | self._outputs.keys()
+        differences = []
+        for topic in sorted(topics):
+            wanted = [(one.key, one.value) for one in self._outputs.get(topic, [])]
+            held = [(one.key, one.value) for one in await self._all(topic) if self._ours(one)]
+            if wanted != held:
+                differences.append(f"{topic}: {len(held)} records, by the decisions {len(wanted)}, or others")
+        return differences
+
+    def _ours(self, record: Record) -> bool:
+        owner = (record.key or b"").decode().split("/")[0]
+        return shard_of(owner, self._shards) == self._shard
+
+    async def _all(self, topic: str) -> list[Record]:
+        return await self._range(topic, await self._log.first(topic), await self._log.end(topic))
+
+    async def _range(self, topic: str, start: int, end: int) -> list[Record]:
+        """Return the records of a topic from `start` up to, not including, `end`."""
+        records: list[Record] = []
+        async with self._log.reader({topic: start}) as reader:
+            while reader.positions()[topic] < end:
+                records += await reader.poll(timeout_s=READ_TIMEOUT_S)
+        return [record for record in records if record.offset < end]
+
+
+def _is_alliance(topic: str) -> bool:
+    parts = parse_data_topic(topic)
+    return parts is not None and parts.space == "alliance"
+
+
+async def differences(log: Log, shards: int) -> Mapping[int, list[str]]:
+    """Return what differs, by offset in `audit.forwarding`, over all shards; nothing when all is as decided."""
+    found: dict[int, list[str]] = {}
+    for shard in range(shards):
+        async for redecided in Redecider(log, shard, shards).run():
+            if redecided.differences:
+                found.setdefault(redecided.offset, []).extend(redecided.differences)
+    return found
