@@ -104,6 +104,6 @@ class Settings(BaseSettings):
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """Read the settings; `flags` that are None were not given. Raises `OSError`, `ValueError`."""
-    file_values = tomllib.loads(config.read_text("utf-8")) if config is not None else {}
-    given = {name: value for name, value in flags.items() if value is not None}
-    return Settings(config_file=file_values, **given)
+    values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    values["config_file"] = tomllib.loads(config.read_text("utf-8")) if config is not None else {}
+    return Settings(**values)
