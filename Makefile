@@ -53,11 +53,14 @@ bench: setup ## the table of figures in docs/performance.md (some minutes)
 format: setup ## put imports in order and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix
 
-lock: ## resolve requirements.lock anew
+RESOLVE := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11
+
+lock: ## resolve the lock files anew: requirements.lock for work, deploy/requirements.lock for the image
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
-	echo 'setuptools>=80' | .venv-lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header \
-	  --no-emit-index-url --extra test --python-version 3.11 --output-file requirements.lock pyproject.toml -
+	echo 'setuptools>=80' | $(RESOLVE) --upgrade --extra test --output-file requirements.lock pyproject.toml -
+	echo 'setuptools>=80' | $(RESOLVE) --no-annotate --constraint requirements.lock \
+	  --output-file deploy/requirements.lock pyproject.toml -
 	rm -rf .venv-lock
 
 clean: ## remove .venv and what the tools left behind
