@@ -160,12 +160,21 @@ class Ingest:
             if isinstance(item, Refused):
                 outcomes.append(item)
             elif item.key in found:
-                outcomes.append(self._compare(item, found[item.key]))
+                outcomes.append(await self._with_time(self._compare(item, found[item.key])))
             else:
                 outcomes.append(
                     Accepted(item.event.id, item.event.attributes["source"], item.topic, -1, duplicate=False)
                 )
         return outcomes
+
+    async def _with_time(self, outcome: Outcome) -> Outcome:
+        """Tell with a conflict the recorded event's time: a publisher that lost its memory finds its place by it."""
+        if isinstance(outcome, Refused):
+            place = outcome.problem.extra
+            async with self._log.reader({place["topic"]: place["offset"]}) as reader:
+                for record in await reader.poll(records_max=1, timeout_s=1.0):
+                    place["time"] = orjson.loads(record.value)["time"]
+        return outcome
 
     # --- publishing -----------------------------------------------------------------------------
 

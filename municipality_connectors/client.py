@@ -30,7 +30,7 @@ RETRY_AFTER_MAX_S = 300.0
 
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 NDJSON = "application/x-ndjson"
-_READY = "/readyz"
+_HEALTH = "/healthz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class GatewayClient:
 
         Raises `GatewayUnavailable` soon when nobody answers: a wrong address should not take a minute.
         """
-        answer = self._request("GET", _READY, give_up_after_s=min(self._give_up_after_s, CONNECT_PATIENCE_S))
+        answer = self._request("GET", _HEALTH, give_up_after_s=min(self._give_up_after_s, CONNECT_PATIENCE_S))
         name = _json(answer).get("instance")
         return name if isinstance(name, str) else None
 
@@ -196,9 +196,7 @@ class GatewayClient:
         while True:
             try:
                 answer = self._http.request(method, path, content=body, headers=headers)
-                if answer.status_code not in _TRY_AGAIN or (
-                    path == _READY and "instance" in _json(answer, refuse=False)
-                ):
+                if answer.status_code not in _TRY_AGAIN:
                     return self._checked(answer)
                 failure, after = _said(answer), _retry_after(answer)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -214,7 +212,7 @@ class GatewayClient:
             wait = min(wait * 2, WAIT_MAX_S)
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
-        if answer.is_success or answer.request.url.path == _READY:
+        if answer.is_success:
             return answer
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise TokenRefused(f"{_said(answer)}. Make a new token with `kommunebro token`; tokens expire.")

@@ -14,9 +14,10 @@ router = APIRouter()
 
 
 @router.get("/healthz", tags=["operation"])
-async def healthz() -> dict[str, str]:
-    """Say that the process lives."""
-    return {"status": "alive"}
+async def healthz(request: Request) -> dict[str, str]:
+    """Say that the process lives, and which instance it is: publishers remember by it what they sent where."""
+    gateway: Gateway = request.app.state.gateway
+    return {"status": "alive", "instance": gateway.instance.name}
 
 
 @router.get("/readyz", tags=["operation"])
