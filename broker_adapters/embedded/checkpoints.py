@@ -9,11 +9,11 @@ import apsw
 
 from broker_adapters.embedded.database import PAGE_BYTES, connect, fetch
 
-CHECKPOINT_PAGES = 16 * 1024 * 1024 // PAGE_BYTES
+CHECKPOINT_PAGES = 32 * 1024 * 1024 // PAGE_BYTES
 """From how many pages on the write-ahead log is copied back. More would amortise better, and stall longer."""
 
-REMAINDER_PAGES = 2 * 1024 * 1024 // PAGE_BYTES
-"""How little must be left to copy before the writer stops for it: a few milliseconds."""
+ROUND_PAGES_ENOUGH = 1024 * 1024 // PAGE_BYTES
+"""How little a round has copied when the next is left to the writer: a few milliseconds."""
 
 ROUNDS_MAX = 5
 RETRY_S = 0.5
@@ -77,9 +77,11 @@ class Checkpointer:
     def _copy(self) -> None:
         connection = connect(self._path, self._vfs)
         try:
+            before = 0
             for _ in range(ROUNDS_MAX):
-                _, pages, copied = fetch(connection, "PRAGMA wal_checkpoint(PASSIVE)")[0]
-                if pages - copied <= REMAINDER_PAGES:
+                _, _, copied = fetch(connection, "PRAGMA wal_checkpoint(PASSIVE)")[0]
+                if copied - before <= ROUND_PAGES_ENOUGH:
                     break
+                before = copied
         finally:
             connection.close(True)

@@ -21,6 +21,10 @@ class Span(NamedTuple):
     end: int
 
 
+_make = tuple.__new__
+"""Makes a `Record` in a third of the time that calling its class takes, and a replay makes millions."""
+
+
 def read(connection: apsw.Connection, spans: Iterable[Span], records_max: int, bytes_max: int) -> list[Record]:
     """Return the records in `spans`, up to a limit; at least one."""
     records: list[Record] = []
@@ -36,7 +40,7 @@ def read(connection: apsw.Connection, spans: Iterable[Span], records_max: int, b
                 size_bytes += len(value)
                 if size_bytes > bytes_max and records:
                     return records
-                records.append(Record(topic, row_id & OFFSET_MASK, at_ms, key, value))
+                records.append(_make(Record, (topic, row_id & OFFSET_MASK, at_ms, key, value, ())))
         if start < end and (not records or records[-1].offset != end - 1 or records[-1].topic != topic):
             raise LogDamaged(f"Records of {topic} are missing between offsets {start} and {end}.")
         if len(records) >= records_max:
@@ -77,8 +81,7 @@ class EmbeddedReader(Reader):
             if not await self._engine.wait(self._positions, remaining_s):
                 return []
         records = await self._engine.read(read, spans, max(1, records_max), bytes_max)
-        for record in records:
-            self._positions[record.topic] = record.offset + 1
+        self._positions |= {record.topic: record.offset + 1 for record in records}
         self._last_topic = records[-1].topic
         return records
 
