@@ -12,11 +12,15 @@ from calendar import monthrange
 from collections.abc import Collection, Iterable
 
 _DIGITS = 10
+_MONTHS = range(1, 13)
 _LEAP_YEAR = 2000
 _REPLACEMENT_DAYS = 60
 """What is added to the day in a replacement number, given to people who have no CPR number yet."""
 
-_DASH = r"\-\u058a\u05be\u1400\u1806\u2010-\u2015\u2043\u207b\u208b\u2212\u2e3a\u2e3b\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d~"
+_DASH = (
+    r"\-~\u058a\u05be\u1400\u1806\u2010-\u2015\u2043\u207b\u208b\u2212\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u2e5d"
+    r"\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d\U00010ead"
+)
 _SPACE = r"\s\u2800\u3164"
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -40,10 +44,12 @@ _CANDIDATE = re.compile(
 )
 _NO_DIGIT = re.compile(r"\D")
 
-# What UTF-8 bytes to leave out when digits are counted: all ASCII but digits, and the bytes of characters
-# up to U+03FF and from U+2000 to U+2FFF, among which no digit is (Unicode category Nd). What is left over is
-# a digit, or begins a character that may be one.
-_COUNTED_OUT = bytes(byte for byte in range(256) if not (0x30 <= byte <= 0x39 or 0xD0 <= byte <= 0xE1 or 0xE3 <= byte))
+# What UTF-8 bytes to leave out when digits are counted: all of ASCII but digits, the bytes that go on a
+# character, and those that begin one up to U+03FF or from U+2000 to U+2FFF, among which no digit is (Unicode
+# category Nd; a test holds it). What is left is a digit, or begins a character that may be one.
+_DIGITS_OF_ASCII, _GO_ON = range(0x30, 0x3A), range(0x80, 0xC0)
+_BEGIN_NO_DIGIT = (*range(0xC0, 0xD0), 0xE2)
+_COUNTED_OUT = bytes([byte for byte in range(0x80) if byte not in _DIGITS_OF_ASCII] + [*_GO_ON, *_BEGIN_NO_DIGIT])
 
 
 def has_few_digits(text: str) -> bool:
@@ -78,7 +84,7 @@ def _plain_digits(text: str) -> str:
 def _is_date(digits: str) -> bool:
     """Whether DDMMYY is a day in some century."""
     day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:])
-    if not 1 <= month <= 12:
+    if month not in _MONTHS:
         return False
     # The seventh digit tells the century, of which 1900 alone has no 29 February 00: near enough.
     days = monthrange(_LEAP_YEAR + year, month)[1]

@@ -5,17 +5,19 @@ the rules: CloudEvents 1.0.2 with its JSON format and HTTP binding, and the tabl
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import orjson
 
 from schemas import strict_json
-from schemas.identifiers import ID_PROPERTIES, SUBJECT, TYPE_PREFIX, DataSchema, InvalidIdentifier, Source
+from schemas.dates import is_date_time
+from schemas.identifiers import ID_PROPERTIES, SUBJECT, TYPE_PREFIX, DataSchema, EventName, InvalidIdentifier, Source
 
 ID_CHARACTERS_MAX = 128
 STRUCTURED = "application/cloudevents+json"
@@ -31,9 +33,12 @@ SET_BY_FORWARDER = ("owner", "alliance", "agreementversion", "forwardedtime", "c
 _FROM_PUBLISHERS = frozenset(REQUIRED + OPTIONAL)
 _STORED = _FROM_PUBLISHERS | frozenset(SET_BY_GATEWAY + SET_BY_FORWARDER)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_QUOTED_PAIR = re.compile(r"\\(.)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = slice(17, 19)
+_SECOND_US = 1_000_000
 
 
 class Violation(NamedTuple):
@@ -66,7 +71,7 @@ class InvalidEvent(ValueError):
 
 
 class Event:
-    """One CloudEvent with a right envelope. Build it with `parse`, `from_attributes` or `from_binary`.
+    """One CloudEvent with a right envelope. Build it with `parse`, `from_json` or `from_binary`.
 
     attributes: the whole event as a dict, `data` included; treat it as frozen.
     time_us: `time` as UTC microseconds since 1970.
@@ -96,16 +101,16 @@ class Event:
             self.dataschema = DataSchema.parse(attributes["dataschema"])
             self.time_us = parse_time(attributes["time"])
         except InvalidIdentifier:
-            raise _not_an_event(attributes, _value_violations(attributes)) from None
+            raise _not_an_event(attributes, _value_violations(attributes, stored=stored)) from None
         self.name = attributes["type"][len(TYPE_PREFIX) :]
         if not self._hangs_together(stored=stored):
-            raise _not_an_event(attributes, _value_violations(attributes))
+            raise _not_an_event(attributes, _value_violations(attributes, stored=stored))
 
     def _hangs_together(self, *, stored: bool) -> bool:
         """Whether the attributes are well formed and agree with one another, in the cheapest order."""
         attributes = self.attributes
         event_id, subject = attributes["id"], attributes["subject"]
-        id_property = ID_PROPERTIES.get(self.name)  # type: ignore[call-overload]  # a StrEnum's keys are texts
+        id_property = ID_PROPERTIES.get(self.name)
         return (
             attributes["specversion"] == "1.0"
             and 0 < len(event_id) <= ID_CHARACTERS_MAX
@@ -121,14 +126,17 @@ class Event:
 
     @property
     def id(self) -> str:
+        """The attribute `id`."""
         return self.attributes["id"]  # type: ignore[no-any-return]
 
     @property
     def subject(self) -> str:
+        """The attribute `subject`."""
         return self.attributes["subject"]  # type: ignore[no-any-return]
 
     @property
     def data(self) -> dict[str, Any]:
+        """The attribute `data`: the whole state of the thing; treat it as frozen."""
         return self.attributes["data"]  # type: ignore[no-any-return]
 
     @property
@@ -151,38 +159,51 @@ class Event:
         return cls(value, stored=stored)
 
     @classmethod
-    def from_binary(cls, headers: Mapping[str, str], body: bytes, *, prefix: str = "ce-") -> "Event":
-        """Read one binary-mode event: attributes in headers (lower-case names), `data` in the body.
+    def from_binary(cls, headers: Mapping[str, str], body: bytes) -> "Event":
+        """Read one event in HTTP's binary mode: attributes in `ce-` headers (lower case), `data` in the body.
 
-        Header values are percent-encoded UTF-8 (CloudEvents HTTP binding, section 3.1.3.2).
+        Raises `strict_json.UnreadableJson` or `InvalidEvent`.
         """
         attributes: dict[str, Any] = {
-            name[len(prefix) :]: unquote(value, errors="strict")
+            name.removeprefix("ce-"): _header_text(name, value)
             for name, value in headers.items()
-            if name.startswith(prefix)
+            if name.startswith("ce-")
         }
         attributes["data"] = strict_json.loads(body)
-        return cls(attributes)
+        return cls.from_json(attributes)
+
+
+def _header_text(name: str, value: str) -> str:
+    """Decode an attribute: quotes first, then percent signs (CloudEvents HTTP binding, section 3.1.3.2)."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = _QUOTED_PAIR.sub(r"\1", value[1:-1])
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        detail = f"The header {name[:64]} is not percent-encoded UTF-8."
+        raise InvalidEvent("not-an-event", detail, [Violation("/" + name[3:64], "envelope", detail)]) from None
 
 
 def digest(attributes: Mapping[str, Any], key: bytes) -> int:
     """Return 60 bits that are equal for equal content, whatever its spelling or the door it came through.
 
-    Keyed, so that nobody without the key can find out what an erased event said by guessing.
+    `datacontenttype` has one value only, and `traceparent` another one each time that a traced client sends
+    the same event again: both are left out. Keyed, so that nobody without the key can find out what an
+    erased event said by guessing.
     """
     if not attributes.keys() <= _DIGESTED:
         attributes = {name: attributes[name] for name in _DIGESTED if name in attributes}
     canonical = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
-    # 37.0 and 37 are one number to JSON Schema; only such spellings need the slower way. Floats that are
-    # written with an exponent lie beyond 2^53, where no integer of the same value is taken.
-    if b".0" in canonical and _FLOAT_SPELLING.search(canonical):
-        canonical = orjson.dumps(_integral(orjson.loads(canonical)), option=orjson.OPT_SORT_KEYS)
+    # 37.0 and 37 are one number to JSON Schema; only such spellings need the slower way. Floats that orjson
+    # writes with an exponent lie beyond 2^53, where no integer of the same value is taken.
+    if _FLOAT_SPELLING.search(canonical):
+        canonical = orjson.dumps(_integral(attributes), option=orjson.OPT_SORT_KEYS)
     hashed = _keyed(key).copy()
     hashed.update(canonical)
     return int.from_bytes(hashed.digest()[:8], "big") >> 4
 
 
-_DIGESTED = _FROM_PUBLISHERS - {"datacontenttype"}
+_DIGESTED = frozenset(REQUIRED)
 _FLOAT_SPELLING = re.compile(rb"\.0[,}\]]")
 
 
@@ -197,7 +218,7 @@ def _keyed(key: bytes) -> Any:
 
 
 def _integral(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and abs(value) <= strict_json.INTEGER_MAX and value.is_integer():
         return int(value)
     if isinstance(value, dict):
         return {key: _integral(item) for key, item in value.items()}
@@ -209,15 +230,18 @@ def _integral(value: Any) -> Any:
 def parse_time(text: str) -> int:
     """Return an RFC 3339 instant as UTC microseconds since 1970; finer digits are cut off.
 
-    Raises `InvalidIdentifier` for anything else, a time without its offset from UTC included.
+    A leap second counts as the second after it. Raises `InvalidIdentifier` for anything else, a time
+    without its offset from UTC included, and for the years that Python's calendar lacks.
     """
     if not _TIME.fullmatch(text):
         raise InvalidIdentifier("Not a time such as 2026-11-23T08:05:00+01:00 (RFC 3339, with the offset from UTC).")
     try:
         since = datetime.fromisoformat(text.upper()) - _EPOCH
     except (ValueError, OverflowError):
+        if text[_SECONDS] == "60" and is_date_time(text):
+            return parse_time(text[: _SECONDS.start] + "59" + text[_SECONDS.stop :]) + _SECOND_US
         raise InvalidIdentifier("Not a time that exists, such as 2026-11-23T08:05:00+01:00 (RFC 3339).") from None
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (since.days * 86_400 + since.seconds) * _SECOND_US + since.microseconds
 
 
 def format_time(time_us: int) -> str:
@@ -228,25 +252,18 @@ def format_time(time_us: int) -> str:
 
 def _shape_violations(attributes: dict[str, Any], allowed: frozenset[str]) -> list[Violation]:
     """Say which attributes are missing, unknown, or of the wrong JSON type."""
-    # The quick way for the many that are right; the slow way below finds the words.
-    if (
-        attributes.keys() <= allowed
-        and all(name in attributes for name in REQUIRED)
-        and isinstance(attributes["data"], dict)
-        and all(type(value) is str for name, value in attributes.items() if name not in _NOT_TEXT)
-    ):
-        return []
     violations = [
         Violation("", "required", f"The attribute {name!r} is missing.", name)
         for name in REQUIRED
         if name not in attributes
     ]
-    for name, value in attributes.items():
-        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-        if name in SET_BY_GATEWAY + SET_BY_FORWARDER and name not in allowed:
+    for name, value in islice(attributes.items(), _ATTRIBUTES_TOLD_MAX):
+        # A strange name is told so that it can be found, but not at any length.
+        pointer = "/" + name[:64].replace("~", "~0").replace("/", "~1")
+        if name in _STORED and name not in allowed:
             violations.append(Violation(pointer, "envelope", f"{name!r} is set by Kommunebro; leave it out."))
         elif name not in allowed:
-            violations.append(Violation(pointer[:128], "envelope", f"{name[:64]!r} is not an attribute of our events."))
+            violations.append(Violation(pointer, "envelope", f"{name[:64]!r} is not an attribute of our events."))
         elif name == "data" and not isinstance(value, dict):
             violations.append(Violation(pointer, "type", "'data' is an object.", "object"))
         elif name not in _NOT_TEXT and not isinstance(value, str):
@@ -255,40 +272,68 @@ def _shape_violations(attributes: dict[str, Any], allowed: frozenset[str]) -> li
 
 
 _NOT_TEXT = frozenset({"data", "agreementversion"})
+_ATTRIBUTES_TOLD_MAX = 100
 
 
-def _value_violations(attributes: dict[str, Any]) -> list[Violation]:
+def _value_violations(attributes: dict[str, Any], *, stored: bool) -> list[Violation]:
     """Say what is wrong with attributes that are all there and of the right JSON type."""
-    found: list[Violation] = []
-
-    def wrong(name: str, detail: str, rule: str = "envelope", expected: Any = None) -> None:
-        found.append(Violation("/" + name, rule, detail, expected))
-
-    if attributes["specversion"] != "1.0":
-        wrong("specversion", "specversion is '1.0'.", "const", "1.0")
-    if not 0 < len(attributes["id"]) <= ID_CHARACTERS_MAX or _CONTROL.search(attributes["id"]):
-        wrong("id", f"An id has 1 to {ID_CHARACTERS_MAX} characters and no control characters.")
+    found = [
+        Violation("/" + name, *rest)
+        for name, is_right, *rest in _VALUES
+        if name in attributes and not is_right(attributes[name])
+    ]
     for name, parse in (("source", Source.parse), ("dataschema", DataSchema.parse), ("time", parse_time)):
         try:
             parse(attributes[name])
         except InvalidIdentifier as error:
-            wrong(name, str(error))
+            found.append(Violation("/" + name, "envelope", str(error)))
     name = attributes["type"].removeprefix(TYPE_PREFIX)
-    id_property = ID_PROPERTIES.get(name)
-    if id_property is None or not attributes["type"].startswith(TYPE_PREFIX):
-        known = [TYPE_PREFIX + str(known) for known in ID_PROPERTIES]
-        wrong("type", f"The type is one of {', '.join(known)}.", "enum", known)
-    elif attributes["data"].get(id_property) != attributes["subject"]:
-        wrong(f"data/{id_property}", f"{id_property} and the event's subject are the same text.", "const")
-    if not SUBJECT.fullmatch(attributes["subject"]):
-        wrong("subject", "A subject has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.", "pattern", SUBJECT.pattern)
-    if f":schema:{name}:" not in attributes["dataschema"]:
-        wrong("dataschema", f"The schema of a {name[:64]} is urn:kommunebro:schema:{name[:64]}:<major>.<minor>.")
-    if attributes.get("datacontenttype", JSON) != JSON:
-        wrong("datacontenttype", f"datacontenttype is {JSON!r} or left out.", "const", JSON)
-    if not _TRACEPARENT.fullmatch(attributes.get("traceparent", "00-" + "0" * 32 + "-" + "0" * 16 + "-00")):
-        wrong("traceparent", "Not a W3C trace context (version-trace-parent-flags in lower-case hexadecimal digits).")
-    return found
+    if attributes["type"] not in _TYPES:
+        found.append(Violation("/type", "enum", f"The type is one of {', '.join(_TYPES)}.", list(_TYPES)))
+        return found
+    view = f"{name}-shared" if stored else name
+    if not attributes["dataschema"].startswith((f"{_SCHEMA_PREFIX}{name}:", f"{_SCHEMA_PREFIX}{view}:")):
+        detail = f"The schema of a {name} is {_SCHEMA_PREFIX}{name}:<major>.<minor>."
+        found.append(Violation("/dataschema", "envelope", detail))
+    return found + _identity_violations(attributes, ID_PROPERTIES[EventName(name)])
+
+
+def _identity_violations(attributes: dict[str, Any], id_property: str) -> list[Violation]:
+    if id_property not in attributes["data"]:
+        return [Violation("/data", "required", f"{id_property!r} is missing.", id_property)]
+    if attributes["data"][id_property] == attributes["subject"]:
+        return []
+    detail = f"{id_property} and the event's subject are the same text."
+    return [Violation(f"/data/{id_property}", "const", detail)]
+
+
+_SCHEMA_PREFIX = "urn:kommunebro:schema:"
+_TYPES = tuple(name.type for name in EventName)
+_VALUES: tuple[tuple[str, Callable[[str], object], str, str, Any], ...] = (
+    ("specversion", "1.0".__eq__, "const", "specversion is '1.0'.", "1.0"),
+    (
+        "id",
+        lambda text: 0 < len(text) <= ID_CHARACTERS_MAX and not _CONTROL.search(text),
+        "envelope",
+        f"An id has 1 to {ID_CHARACTERS_MAX} characters and no control characters.",
+        None,
+    ),
+    (
+        "subject",
+        SUBJECT.fullmatch,
+        "pattern",
+        "A subject has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.",
+        SUBJECT.pattern,
+    ),
+    ("datacontenttype", JSON.__eq__, "const", f"datacontenttype is {JSON!r} or left out.", JSON),
+    (
+        "traceparent",
+        _TRACEPARENT.fullmatch,
+        "envelope",
+        "Not a W3C trace context (version-trace-parent-flags in lower-case hexadecimal digits).",
+        None,
+    ),
+)
 
 
 def _not_an_event(attributes: Mapping[str, Any], violations: list[Violation]) -> InvalidEvent:

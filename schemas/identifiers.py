@@ -51,6 +51,8 @@ SYSTEM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALLIANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SOURCE = re.compile(rf"urn:kommunebro:({PARTICIPANT.pattern}):({SYSTEM.pattern})")
 _DATASCHEMA = re.compile(r"urn:kommunebro:schema:([a-z][a-z-]{0,62}):([0-9]{1,4})\.([0-9]{1,4})")
+_CVR_DIGITS = 8
+_P_NUMBER_DIGITS = 10
 _CVR_WEIGHTS = (2, 7, 6, 5, 4, 3, 2, 1)
 
 
@@ -69,6 +71,7 @@ class Participant(str):
 
     @property
     def is_municipality(self) -> bool:
+        """Whether it is a municipality's code rather than another actor's name."""
         return self[0].isdigit()
 
 
@@ -80,6 +83,7 @@ class Source(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Source":
+        """Read a source's urn. Raises `InvalidIdentifier`."""
         return _parse_source(text)
 
     def __str__(self) -> str:
@@ -105,10 +109,12 @@ class DataSchema(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "DataSchema":
+        """Read a schema's urn. Raises `InvalidIdentifier`."""
         return _parse_dataschema(text)
 
     @property
     def version(self) -> str:
+        """The version as it is written, such as `1.0`."""
         return f"{self.major}.{self.minor}"
 
     @property
@@ -145,7 +151,8 @@ class Cvr(str):
 
 
 def cvr_has_valid_form(text: str) -> bool:
-    return len(text) == 8 and text.isascii() and text.isdigit()
+    """Whether `text` is 8 digits."""
+    return len(text) == _CVR_DIGITS and text.isascii() and text.isdigit()
 
 
 def cvr_passes_modulus(text: str) -> bool:
@@ -159,18 +166,18 @@ class PNumber(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        if not (len(text) == 10 and text.isascii() and text.isdigit()):
+        if not (len(text) == _P_NUMBER_DIGITS and text.isascii() and text.isdigit()):
             raise InvalidIdentifier(f"{text[:32]!r} is not a P-number: it has 10 digits.")
         return super().__new__(cls, text)
 
 
 def pub_topic(participant: str, name: str) -> str:
-    """The topic in which a participant's published events of one type stand."""
+    """Return the topic in which a participant's published events of one type stand."""
     return f"pub.{participant}.{name}"
 
 
 def alliance_topic(alliance: str, name: str) -> str:
-    """The topic of what the forwarder shared in one alliance."""
+    """Return the topic of what the forwarder shared in one alliance."""
     return f"alliance.{alliance}.{name}"
 
 
@@ -184,9 +191,9 @@ class TopicName(NamedTuple):
 
 def parse_data_topic(topic: str) -> TopicName | None:
     """Split a `pub` or `alliance` topic into its parts; None for any other topic."""
-    parts = topic.split(".")
-    if len(parts) == 3 and parts[0] in ("pub", "alliance"):
-        return TopicName(*parts)
+    match topic.split("."):
+        case ["pub" | "alliance" as space, holder, name]:
+            return TopicName(space, holder, name)
     return None
 
 

@@ -4,6 +4,7 @@ Which property a rule is for stands in the schemas (`x-check`, `x-register`, `x-
 where those properties are is made of a schema once, so that an event is walked through only there.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from enum import IntEnum
 from functools import lru_cache
@@ -13,6 +14,9 @@ from schemas import cpr
 from schemas.event import Violation
 from schemas.identifiers import cvr_has_valid_form, cvr_passes_modulus
 from schemas.tree import Schema, join, resolved
+
+
+_MUNICIPALITY_CODE = re.compile(r"[0-9]{4}")
 
 
 class Rule(IntEnum):
@@ -149,4 +153,4 @@ def _passes_modulus(cvr: str) -> bool:
 
 def _is_code(text: str) -> bool:
     # Any other text is refused by the schema's pattern already.
-    return len(text) == 4 and text.isascii() and text.isdigit()
+    return _MUNICIPALITY_CODE.fullmatch(text) is not None

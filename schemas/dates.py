@@ -1,13 +1,7 @@
-"""The formats that our schemas assert, `date` and `date-time`, written out for the reference validator.
-
-jsonschema has them only with further packages installed and passes silently without; jsonschema-rs brings
-its own. Both follow RFC 3339, section 5.6, and a property test holds the two to one meaning.
-"""
+"""What RFC 3339, section 5.6, calls a full-date and a date-time. Pure."""
 
 import re
 from datetime import date
-
-from jsonschema import FormatChecker
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _DATE_TIME = re.compile(
@@ -41,10 +35,3 @@ def is_date_time(text: str) -> bool:
     sign = -1 if match[5] == "-" else 1
     offset = sign * (int(match[6] or 0) * 60 + int(match[7] or 0))
     return (int(match[2]) * 60 + int(match[3]) - offset) % _MINUTES_A_DAY == _MINUTES_A_DAY - 1
-
-
-CHECKER = FormatChecker(formats=())
-CHECKER.checkers = {
-    "date": (lambda value: not isinstance(value, str) or is_date(value), ()),
-    "date-time": (lambda value: not isinstance(value, str) or is_date_time(value), ()),
-}
