@@ -16,13 +16,10 @@ from typing import Any
 from aiokafka import errors
 
 from broker_adapters.kafka.faults import translate
-from broker_adapters.kafka.room import Room
+from broker_adapters.kafka.room import Room, size_of
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.shared_producer import Lease, SharedProducer
-from broker_adapters.log import RECORD_BYTES_MAX, LogError, LogUnavailable, NewRecord, RecordTooLarge
-
-RECORD_OVERHEAD_BYTES = 100
-"""Reckoned per record for what waits: its object, its place in a batch."""
+from broker_adapters.log import LogError, LogUnavailable, NewRecord, RecordTooLarge
 
 
 class Call:
@@ -80,17 +77,6 @@ class Batch:
         """Answer every call that has a record here."""
         for call, _ in self.parts:
             call.fail(error)
-
-
-def size_of(topic: str, records: Sequence[NewRecord]) -> int:
-    """Return how many bytes `records` take while they wait. Raises `RecordTooLarge`."""
-    total = 0
-    for record in records:
-        size = len(record.value) + (len(record.key) if record.key else 0)
-        if size > RECORD_BYTES_MAX:
-            raise RecordTooLarge(topic, size)
-        total += size + RECORD_OVERHEAD_BYTES
-    return total
 
 
 class Line:

@@ -5,7 +5,6 @@ whatever else is asked over its connection: readers have links of their own.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from broker_adapters.kafka.faults import MOVED, REFUSED, translate, translated
+from broker_adapters.kafka.patience import close_client, to_its_end
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
 from broker_adapters.log import LogUnavailable, UnknownTopic
@@ -29,7 +29,6 @@ CONSUMER, DEBUGGER = -1, -2
 
 NO_LEADER = -1
 RETRY_S = 0.05
-CLOSE_S = 2.0
 
 
 class Link:
@@ -37,28 +36,30 @@ class Link:
 
     def __init__(self, settings: KafkaSettings, role: str) -> None:
         self._settings = settings
-        self._client: Any = AIOKafkaClient(**settings.client_arguments(role), retry_backoff_ms=int(RETRY_S * 1000))
+        self._role = role
+        self.is_open = False
+        self._client: Any = None
 
     async def open(self) -> None:
         """Connect, trying until the deadline: aiokafka gives up at once when no broker is there."""
         deadline = time.monotonic() + self._settings.start_deadline_s
-        while True:
+        while not self.is_open:
+            arguments = self._settings.client_arguments(self._role)
+            self._client = AIOKafkaClient(**arguments, retry_backoff_ms=int(RETRY_S * 1000))
             try:
-                async with asyncio.timeout_at(_loop_time(deadline)):
-                    await self._connect()
-                    return
-            except (errors.KafkaError, OSError, TimeoutError) as error:
+                await to_its_end(self._connect())
+            except BaseException as error:
+                await self.close()
+                if not isinstance(error, errors.KafkaError | OSError | TimeoutError):
+                    raise
                 if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
                     raise self._away(error) from error
-            await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(RETRY_S)
 
     async def _connect(self) -> None:
-        try:
-            await self._client.bootstrap()
-            await self._client.force_metadata_update()
-        except BaseException:
-            await self.close()
-            raise
+        await self._client.bootstrap()
+        await self._client.force_metadata_update()
+        self.is_open = True
 
     def _away(self, error: BaseException) -> Exception:
         if isinstance(error, REFUSED):
@@ -70,9 +71,9 @@ class Link:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._client.close()
+        self.is_open = False
+        if self._client is not None:
+            await close_client(self._client)
 
     def any_node(self) -> int:
         """Return one of the brokers. Raises `LogUnavailable` where none is known."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from broker_adapters.kafka import producers
 from broker_adapters.kafka.faults import translate
+from broker_adapters.kafka.room import size_of
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of
 from broker_adapters.log import (
@@ -157,7 +158,8 @@ class KafkaProcessor(Processor):
         by_topic: dict[str, list[NewRecord]] = defaultdict(list)
         for topic, record in outputs:
             by_topic[topic].append(record)
-        for topic in by_topic:
+        for topic, records in by_topic.items():
+            size_of(topic, records)
             await self._cluster.require(topic)
         if not by_topic and not changes:
             return
@@ -168,6 +170,7 @@ class KafkaProcessor(Processor):
         try:
             await asyncio.shield(step)
         except asyncio.CancelledError:
+            # The caller does not learn what became of it, and is to enter anew.
             self._broken = LogUnavailable(f"A step of {self._name} was cancelled.", outcome_unknown=True)
             raise
         self._positions.update(positions or {})

@@ -8,10 +8,10 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, errors
 
 from broker_adapters.kafka.faults import REFUSED, translate
+from broker_adapters.kafka.patience import CLOSE_S, close_client, to_its_end
 from broker_adapters.kafka.settings import KafkaSettings
 
 RETRY_S = 0.05
-CLOSE_S = 2.0
 
 TRANSACTION_RETRY_MS = 10
 """A partition that is new to a transaction is often refused at first; aiokafka's 100 ms would be the pace."""
@@ -53,8 +53,10 @@ async def start(producer: Any, settings: KafkaSettings, deadline: float) -> None
     """
     while True:
         try:
+            await to_its_end(producer.client.bootstrap())
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await producer.start()
+                # What is left of starting: it gets the producer's id, and may wait long for it.
+                await producer._sender.start()  # noqa: SLF001
                 return
         except (errors.KafkaError, OSError, TimeoutError) as error:
             if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
@@ -68,11 +70,10 @@ async def start(producer: Any, settings: KafkaSettings, deadline: float) -> None
 
 async def stop(producer: Any) -> None:
     """Let a producer finish what it has, for a moment, then drop it."""
-    try:
+    with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(CLOSE_S):
-            await producer.stop()
-    except (errors.KafkaError, OSError, TimeoutError):
-        await drop(producer)
+            await producer.flush()
+    await drop(producer)
 
 
 async def drop(producer: Any) -> None:
@@ -82,11 +83,9 @@ async def drop(producer: Any) -> None:
     """
     producer._closed = True  # noqa: SLF001
     sender = producer._sender.sender_task  # noqa: SLF001
-    with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await producer.client.close()
-            if sender is not None:
-                sender.cancel()
-                await asyncio.wait([sender])
+    await close_client(producer.client)
+    if sender is not None:
+        sender.cancel()
+        await asyncio.wait([sender], timeout=CLOSE_S)
     # Else who waits for a batch of it would wait for ever.
     producer._message_accumulator.fail_all(errors.ProducerClosed())  # noqa: SLF001

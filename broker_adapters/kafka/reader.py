@@ -45,30 +45,36 @@ class Links:
     def __init__(self, make: Callable[[], Link]) -> None:
         self._make = make
         self._spare: list[Link] = []
-        self._closed = False
+        self._lent: set[Link] = set()
+        self.closed = False
 
     async def borrow(self) -> Link:
         """Return a link that nobody else uses."""
-        if self._closed:
+        if self.closed:
             raise LogClosed("The log is closed.")
-        if self._spare:
-            return self._spare.pop()
-        link = self._make()
-        await link.open()
+        link = self._spare.pop() if self._spare else self._make()
+        self._lent.add(link)
+        if not link.is_open:
+            try:
+                await link.open()
+            except BaseException:
+                self._lent.discard(link)
+                raise
         return link
 
     async def give_back(self, link: Link, *, busy: bool) -> None:
         """Keep a link for the next reader, unless an answer is still on its way over it."""
-        if busy or self._closed or len(self._spare) >= self.SPARE_MAX:
+        self._lent.discard(link)
+        if busy or self.closed or len(self._spare) >= self.SPARE_MAX:
             await link.close()
         else:
             self._spare.append(link)
 
     async def close(self) -> None:
-        """Close what is not lent out."""
-        self._closed = True
-        while self._spare:
-            await self._spare.pop().close()
+        """Close all, also what is lent: who waits there hears of it."""
+        self.closed = True
+        links, self._spare = [*self._spare, *self._lent], []
+        await asyncio.gather(*(link.close() for link in links))
 
 
 class KafkaReader(Reader):
@@ -118,6 +124,8 @@ class KafkaReader(Reader):
             spent = part.spent
             self._positions[part.topic] = part.position
             if not spent:
+                # Next time another topic comes first: a long one does not starve the others.
+                self._fetched.rotate(-1)
                 break
             self._fetched.popleft()
         return records
@@ -178,6 +186,8 @@ class KafkaReader(Reader):
 
     async def _bear(self, error: Exception, wait_s: float) -> None:
         """Look again at who leads what, and wait a moment; raise when that has been in vain."""
+        if self._links.closed:
+            raise LogClosed("The log was closed.") from error
         now = time.monotonic()
         self._failing_since = self._failing_since or now
         if isinstance(error, REFUSED) or (wait_s == 0 and now - self._failing_since > WAIT_S_MAX):

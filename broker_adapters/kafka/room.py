@@ -3,6 +3,23 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
+
+from broker_adapters.log import RECORD_BYTES_MAX, NewRecord, RecordTooLarge
+
+RECORD_OVERHEAD_BYTES = 100
+"""Reckoned per record for what waits: its object, its place in a batch."""
+
+
+def size_of(topic: str, records: Sequence[NewRecord]) -> int:
+    """Return how many bytes `records` take while they wait. Raises `RecordTooLarge`."""
+    total = 0
+    for record in records:
+        size = len(record.value) + (len(record.key) if record.key else 0)
+        if size > RECORD_BYTES_MAX:
+            raise RecordTooLarge(topic, size)
+        total += size + RECORD_OVERHEAD_BYTES
+    return total
 
 
 class Room:

@@ -1,0 +1,40 @@
+"""Ending what aiokafka does not end by itself."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from aiokafka import errors
+
+CLOSE_S = 2.0
+
+Result = TypeVar("Result")
+
+
+async def to_its_end(work: Awaitable[Result]) -> Result:
+    """Await `work`, and if cancelled meanwhile, be cancelled when it has ended.
+
+    aiokafka forgets a connection that it is cancelled while opening; it has a deadline of its own for that.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+async def close_client(client: Any) -> None:
+    """Close an `AIOKafkaClient` so that none of its tasks opens a connection afterwards."""
+    client._get_conn = _no_connection  # noqa: SLF001
+    with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
+        # Who is opening one holds the lock, for no longer than a request may take.
+        async with client._get_conn_lock, asyncio.timeout(CLOSE_S):  # noqa: SLF001
+            await client.close()
+
+
+async def _no_connection(*_: Any, **__: Any) -> None:
+    """Answer as for a broker that cannot be reached."""
