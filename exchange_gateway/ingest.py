@@ -301,10 +301,15 @@ class Ingest:
         uncertain = topics & self._uncertain
         if uncertain:
             try:
-                await asyncio.wait_for(self.catch_up(uncertain), self._limits.publish_timeout_s)
+                await asyncio.wait_for(self._find_out(uncertain), self._limits.publish_timeout_s)
             except (LogError, TimeoutError) as error:
                 return dict.fromkeys(uncertain, problem_of_log(error))
         return {}
+
+    async def _find_out(self, topics: set[str]) -> None:
+        # What is still under way must be written, or never will be, before the end is looked at.
+        await self._log.settle(topics)
+        await self.catch_up(topics)
 
     async def catch_up(self, topics: Iterable[str] | None = None) -> int:
         """Read into the index what the log holds beyond it; all `pub` topics unless some are named.
