@@ -47,10 +47,8 @@ def plain(cell: Cell) -> str:
         raise CellError(cell.message)
     if isinstance(cell, bool):
         return "Ja" if cell else "Nej"
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
     if isinstance(cell, float):
-        return str(cell).replace(".", ",")
+        return str(int(cell)) if cell.is_integer() else str(cell).replace(".", ",")
     if isinstance(cell, datetime):
         return cell.strftime("%d-%m-%Y" if cell.time() == time() else "%d-%m-%Y %H:%M")
     if isinstance(cell, date):
@@ -101,7 +99,7 @@ class Number(Kind):
 
     def parse(self, cell: Cell) -> int | float:
         number = cell if isinstance(cell, int | float) and not isinstance(cell, bool) else _number(plain(cell))
-        if number is None or number != number or abs(number) > 10**12:  # noqa: PLR0124, PLR2004  # NaN is no number
+        if number is None or number != number or abs(number) > 10**12:  # noqa: PLR0124  # NaN is no number
             raise CellError(f"{quoted(plain(cell))} er ikke et tal. Skriv fx 37 eller 37,5.")
         return int(number) if float(number).is_integer() else number
 

@@ -17,7 +17,7 @@ _TIME = "2000-01-01T00:00:00Z"
 _PROBLEMS = {
     "another-source": "Hændelsens »source« hører til en anden deltager end den, tokenet er udstedt til.",
     "body-too-large": "Rækken fylder mere, end gatewayen tager imod. Forkort teksterne.",
-    "citizen-number": "En tekst indeholder noget, der ligner et CPR-nummer. Slet det; oplysninger om borgere må aldrig sendes.",
+    "citizen-number": "En tekst ligner et CPR-nummer. Slet det; oplysninger om borgere må aldrig sendes.",
     "conflict": "En anden hændelse med samme id er allerede registreret. En ny tilstand er en ny hændelse med nyt id.",
     "not-an-event": "Det er ikke en hændelse, som vi kender.",
     "schema-violation": "Oplysningerne passer ikke til skemaet.",
@@ -56,10 +56,19 @@ def faults_of(sheet: SheetType, problem: str, violations: tuple[Violation, ...])
         if violation.rule == "required":
             pointer = join(pointer, str(violation.expected))
         column = column_at(sheet, pointer.removeprefix("/data"))
-        message = danish.explain(violation, sheet.name)
+        message = explained(violation, sheet.name)
         kind = "citizen-number" if violation.rule == "cpr" else problem
         faults.append(Fault(column.title if column else None, message, kind, violation.pointer))
     return faults
+
+
+def explained(violation: Violation, name: str) -> str:
+    """Return a violation in Danish; in its own words where it is of an unknown type, or told by a newer gateway."""
+    try:
+        return danish.explain(violation, name)
+    except (LookupError, TypeError, ValueError):
+        where = f"{violation.pointer}: " if violation.pointer else ""
+        return f"{where}{violation.detail or 'ikke rigtigt udfyldt'}"
 
 
 def violations_of(problem: dict[str, Any]) -> tuple[Violation, ...]:

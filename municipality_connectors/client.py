@@ -224,7 +224,8 @@ class GatewayClient:
 
 def chunks(events: Iterable[dict[str, Any] | bytes]) -> Iterator[tuple[int, list[bytes]]]:
     """Cut events into requests: the first one's place, and each event on one line."""
-    start, chunk, size = 0, [], 0
+    chunk: list[bytes] = []
+    start = size = 0
     for event in events:
         line = event if isinstance(event, bytes) else orjson.dumps(event)
         if chunk and (len(chunk) >= CHUNK_EVENTS or size + len(line) > CHUNK_BYTES):

@@ -27,10 +27,10 @@ class Digits(Kind):
     def parse(self, cell: Cell) -> str:
         text = plain(cell)
         digits = re.sub(r"[\s.\u00a0-]", "", self._prefix.sub("", text) if self._prefix else text)
-        if digits.isascii() and digits.isdigit() and len(digits) <= self._count:
-            # Only a number cell has lost its zeros; a text that is too short was typed wrong.
-            if len(digits) == self._count or isinstance(cell, int | float):
-                return digits.zfill(self._count)
+        # Only a number cell has lost its zeros; a text that is too short was typed wrong.
+        enough = len(digits) == self._count or (isinstance(cell, int | float) and len(digits) < self._count)
+        if digits.isascii() and digits.isdigit() and enough:
+            return digits.zfill(self._count)
         if self._others:
             return text
         raise CellError(f"{quoted(text)} er ikke et {self._what}: det har {self._count} cifre.")
@@ -56,7 +56,7 @@ class Municipality(Kind):
         return code
 
     def show(self, value: Any) -> Cell:
-        return _by_code().get(value, value)
+        return _by_code().get(str(value), str(value))
 
 
 def municipality_code(text: str) -> str | None:
@@ -156,7 +156,10 @@ class ExternalId(Kind):
 class Expectation(Kind):
     """One answer to the Jobbarometer: `Lastbilchauffør: stigende (4)`, for a horizon in months."""
 
-    hint = "Stilling, kolon, forventning (stigende, uændret, faldende, ved ikke) og evt. antal, fx Klejnsmed: stigende (3)."
+    hint = (
+        "Stilling, kolon, forventning (stigende, uændret, faldende, ved ikke) og evt. antal, "
+        "fx Klejnsmed: stigende (3)."
+    )
     _pattern = re.compile(r"(\S.*?)\s*:\s*([^:()]+?)\s*(?:\((\d{1,6})(?: stk\.?)?\))?")
     _directions = Choice(
         {"increase": "Stigende", "unchanged": "Uændret", "decrease": "Faldende", "unknown": "Ved ikke"}

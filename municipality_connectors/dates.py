@@ -135,10 +135,10 @@ def iso_moment(moment: date | datetime) -> str:
 
 
 def excel_moment(text: str) -> date | datetime | str:
-    """Return what a cell shows for an event's date or time: Copenhagen's clock, or the text where that loses something."""
+    """Return what a cell shows for an event's date or time: Copenhagen's clock, or the text where that loses any."""
     if "T" not in text.upper():
         return date.fromisoformat(text)
-    moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(text.upper())
     local = moment.astimezone(COPENHAGEN).replace(tzinfo=None, microsecond=0)
     back = parse_moment(local)
     same = isinstance(back, datetime) and back.astimezone(UTC) == moment.astimezone(UTC)

@@ -97,7 +97,8 @@ class Memory:
     def pending(self) -> list[Intended]:
         """Return what was to be sent and has no answer yet, in the order in which it was to be sent."""
         rows = self._database.execute(
-            "SELECT name, subject, revision, content, time_us, body FROM pending WHERE gateway=? AND source=? ORDER BY number",
+            "SELECT name, subject, revision, content, time_us, body FROM pending WHERE gateway=? AND source=?"
+            " ORDER BY number",
             self._key,
         )
         return [Intended(name, subject, Thing(*thing), body) for name, subject, *thing, body in rows]
@@ -125,7 +126,7 @@ class Memory:
         )
         self._database.execute("COMMIT")
 
-    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+    def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         self._database.executemany(statement, rows)
         self._database.execute("COMMIT")

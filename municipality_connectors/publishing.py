@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from municipality_connectors.checking import faults_of, problem_in_danish, violations_of
+from municipality_connectors.checking import explained, faults_of, problem_in_danish, violations_of
 from municipality_connectors.client import (
     CHUNK_EVENTS,
     BadAddress,
@@ -21,8 +21,7 @@ from municipality_connectors.reading import ReadFile, ReadRow, SheetReader, now_
 from municipality_connectors.report import USAGE, Failure, Notice, Phase, Progress, PublishReport, Refusal
 from municipality_connectors.sending import RowSender, Sent
 from municipality_connectors.sheet_file import SheetError
-from schemas import danish
-from schemas.event import InvalidEvent
+from schemas.event import Event, InvalidEvent
 from schemas.identifiers import Source
 from schemas.registry import Registry
 
@@ -56,7 +55,9 @@ def publish_files(
     try:
         gateway = client.instance() or client.url
         with Memory(state_folder, gateway=gateway, source=source) as memory:
-            _Publishing(report, client, memory, source, on_progress, clock_us, registry or Registry.load()).run(paths)
+            # What the gateway's own setting decides (the CVR numbers' check digit) is left to the gateway.
+            registry = registry or Registry.load("warn")
+            _Publishing(report, client, memory, source, on_progress, clock_us, registry).run(paths)
     except MemoryUnusable as error:
         report.failure = Failure("memory-unusable", str(error))
     except ClientError as error:
@@ -78,7 +79,9 @@ def validate_files(
     reader = SheetReader(registry, participant, fill=False, now_us=clock_us, on_row=_on_row(on_progress))
     for path, read in _each(paths, reader, report):
         if read is None:
-            _take_events(_checked(_read(path, report), registry, path, report), report, path, on_progress)
+            _take_events(
+                _checked(_read(path, report), registry, path, report, publishing=False), report, path, on_progress
+            )
         else:
             report.valid += len(read.good)
     return report
@@ -182,7 +185,7 @@ class _Publishing:
         ]
 
     def _publish_events(self, path: Path) -> None:
-        events = _checked(_read(path, self._report), self._registry, path, self._report)
+        events = _checked(_read(path, self._report), self._registry, path, self._report, publishing=True)
         done = 0
         while chunk := list(islice(events, CHUNK_EVENTS)):
             results = self._client.send(event.line for event in chunk)
@@ -209,15 +212,23 @@ def _read(path: Path, report: PublishReport) -> Iterator[ReadEvent]:
     report.rows += count
 
 
-def _checked(events: Iterator[ReadEvent], registry: Registry, path: Path, report: PublishReport) -> Iterator[ReadEvent]:
-    """Pass on the events that the dataset lets through, and refuse the others."""
+def _checked(
+    events: Iterator[ReadEvent], registry: Registry, path: Path, report: PublishReport, *, publishing: bool
+) -> Iterator[ReadEvent]:
+    """Pass on the events that the dataset lets through, and refuse the others.
+
+    When publishing, a schema that we don't know passes, too: the gateway may be newer than we are.
+    """
     for event in events:
         try:
             if isinstance(event.event, InvalidEvent):
                 raise event.event
             registry.check(event.event)
         except InvalidEvent as error:
-            report.refusals += _invalid_event(path, event.number, error)
+            if publishing and error.problem == "unknown-schema":
+                yield event
+            else:
+                report.refusals += _invalid_event(path, event, error)
         else:
             yield event
 
@@ -229,16 +240,11 @@ def _take_events(events: Iterable[ReadEvent], report: PublishReport, path: Path,
             on_progress(Progress(Phase.READING, str(path), event.number, None))
 
 
-def _invalid_event(path: Path, number: int, error: InvalidEvent) -> Iterator[Refusal]:
-    if not error.violations:
-        yield Refusal(
-            str(path), error.problem, problem_in_danish(error.problem, error.detail), row=number, subject=error.event_id
-        )
-    for violation in error.violations:
-        place = violation.pointer or None
-        yield Refusal(
-            str(path), error.problem, danish.explain(violation, ""), None, number, place, None, error.event_id
-        )
+def _invalid_event(path: Path, event: ReadEvent, error: InvalidEvent) -> Iterator[Refusal]:
+    name = event.event.name if isinstance(event.event, Event) else ""
+    told = [(violation.pointer or None, explained(violation, name)) for violation in error.violations]
+    for place, message in told or [(None, problem_in_danish(error.problem, error.detail))]:
+        yield Refusal(str(path), error.problem, message, None, event.number, place, None, error.event_id)
 
 
 def _event_refusals(path: Path, event: ReadEvent, result: Result) -> Iterator[Refusal]:

@@ -132,15 +132,15 @@ def _sheet_of_csv(file: SheetFile) -> SheetType:
     for sheet in all_sheet_types():
         if stem.startswith((sheet.file_name, folded_title(sheet.worksheet))):
             return sheet
-    sheet = fitting_sheet(file.worksheet(None).header)
-    if sheet is None:
+    fitting = fitting_sheet(file.worksheet(None).header)
+    if fitting is None:
         wanted = ", ".join(f"{known.file_name}.csv" for known in all_sheet_types())
         raise SheetError(
             "wrong-sheet",
             f"Vi kan ikke se, hvad filen indeholder. Giv den et navn, der begynder som et af disse: {wanted}, "
             "og brug overskrifterne fra eksemplet.",
         )
-    return sheet
+    return fitting
 
 
 class _WorksheetReading:

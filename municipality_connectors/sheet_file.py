@@ -10,6 +10,8 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from schemas.cpr import holds_cpr
+
 FILE_BYTES_MAX = 50 * 1024 * 1024
 """A sheet of 100,000 orders has some 20 MB. A larger file is a wrong file, or an attack."""
 
@@ -104,6 +106,8 @@ def quoted(value: object) -> str:
     """Return a cell's content for use in a message: shortened, and without anything like a CPR number."""
     text = " ".join(str(value).split())
     text = _CPR_LIKE.sub("xxxxxx-xxxx", text)
+    if holds_cpr(text):
+        return "Indholdet"
     if len(text) > SHOWN_CHARACTERS_MAX:
         text = text[: SHOWN_CHARACTERS_MAX - 1] + "…"
     return f"»{text}«"
@@ -125,10 +129,10 @@ def is_blank(cell: Cell) -> bool:
 
 
 # What Excel shows for a formula without a value, in English and in Danish.
-_FORMULA_ERRORS = frozenset(
-    "#N/A #REF! #VALUE! #DIV/0! #NAME? #NUM! #NULL! #SPILL! #CALC! #FIELD! #BLOCKED! #GETTING_DATA "
-    "#I/T #REFERENCE! #VÆRDI! #DIVISION/0! #NAVN? #NUL! #OVERLØB! #BEREGN! #FELT!".split()
-)
+_FORMULA_ERRORS = frozenset({
+    "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!",
+    "#GETTING_DATA", "#I/T", "#REFERENCE!", "#VÆRDI!", "#DIVISION/0!", "#NAVN?", "#NUL!", "#OVERLØB!", "#BEREGN!",
+})  # fmt: skip
 
 
 def checked_text(text: str) -> Cell:

@@ -37,6 +37,10 @@ def check_ending(name: str) -> None:
     ending = PurePath(name).suffix.lower()
     if ending in _REFUSED_ENDINGS:
         raise SheetError("macro-sheet" if ending.endswith("m") else "wrong-format", _REFUSED_ENDINGS[ending])
+    if ending != ".xlsx":
+        raise SheetError(
+            "wrong-format", "Vi læser filer, der ender på .xlsx, .csv, .json eller .ndjson. Gem filen som .xlsx."
+        )
 
 
 def check_archive(raw: bytes) -> zipfile.ZipFile:
@@ -70,7 +74,7 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     if sum(member.file_size for member in members) > UNPACKED_BYTES_MAX:
         raise SheetError(
             "too-large",
-            f"Filen fylder pakket ud over {UNPACKED_BYTES_MAX // 1024 // 1024} MB og bliver ikke læst. Del arket i flere filer.",
+            f"Filen fylder pakket ud over {UNPACKED_BYTES_MAX // 1024 // 1024} MB. Del arket i flere filer.",
         )
     for member in members:
         name = member.filename.lower()

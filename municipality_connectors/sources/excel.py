@@ -53,7 +53,8 @@ class ExcelFile:
         with _as_sheet_errors():
             self._workbook = load_workbook(BytesIO(self._raw), read_only=True, data_only=True, keep_links=False)
             # openpyxl alone knows where in the archive it found each worksheet.
-            self._parts = {sheet.title: sheet._worksheet_path for sheet in self._workbook.worksheets}  # noqa: SLF001
+            sheets: list[Any] = list(self._workbook.worksheets)
+            self._parts = {sheet.title: sheet._worksheet_path for sheet in sheets}  # noqa: SLF001
         self._shift = DAYS_FROM_1900_TO_1904 if self._workbook.epoch == MAC_EPOCH else 0
 
     def worksheet_names(self) -> list[str | None]:
@@ -93,7 +94,7 @@ class ExcelFile:
     def lock_reason(self) -> str | None:
         """Return why `fill` could not write now, in Danish."""
         if any(member.startswith("_xmlsignatures/") for member in self._archive.namelist()):
-            return "Projektmappen er underskrevet digitalt og kan ikke ændres, uden at underskriften brydes. Skriv værdierne selv."
+            return "Projektmappen er underskrevet digitalt; ændres den, brydes underskriften. Skriv værdierne selv."
         return replacing.lock_reason(self.path)
 
     def fill(self, name: str | None, values: Mapping[tuple[int, int], str]) -> None:

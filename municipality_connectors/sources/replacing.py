@@ -5,9 +5,8 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from hashlib import sha256
-from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from municipality_connectors.sheet_file import FILE_BYTES_MAX, SheetError, SheetLocked
 
@@ -73,7 +72,7 @@ def replace_file(path: Path, before: bytes, write: Callable[[BinaryIO], None]) -
         raise SheetLocked(f"Der kan ikke skrives i arkets mappe ({error.strerror}). {ADVICE}") from None
     try:
         with os.fdopen(handle, "w+b") as stream:
-            write(cast(BufferedRandom, stream))
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         shutil.copymode(target, name)

@@ -7,7 +7,7 @@ that Excel last computed. So the few cells that are filled in are spliced into t
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
@@ -47,7 +47,7 @@ class _RowSpan:
     cells: list[_CellSpan] = field(default_factory=list)
 
 
-def features(stream: BinaryIO) -> Features:
+def features(stream: IO[bytes]) -> Features:
     """Say, by a quick look, whether a worksheet has formulas and merged cells."""
     formulas = merged = False
     tail = b""
@@ -59,7 +59,7 @@ def features(stream: BinaryIO) -> Features:
     return Features(formulas, merged)
 
 
-def formula_cells(stream: BinaryIO) -> dict[int, frozenset[int]]:
+def formula_cells(stream: IO[bytes]) -> dict[int, frozenset[int]]:
     """Return the cells that hold a formula: row number to columns from 0. Raises `UnusableXml`."""
     scanner = _Scanner()
     while chunk := stream.read(CHUNK_BYTES):
@@ -166,9 +166,10 @@ class _Scanner:
 
 
 def _number(text: str | None, otherwise: int) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 8 else otherwise
+    return int(text) if text is not None and _ROW_NUMBER.fullmatch(text) else otherwise
 
 
+_ROW_NUMBER = re.compile(r"[0-9]{1,7}")
 _REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
 
 
