@@ -3,14 +3,10 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import apsw
 
-from broker_adapters.embedded.database import PAGE_BYTES, connect, fetch
-
-CHECKPOINT_PAGES = 32 * 1024 * 1024 // PAGE_BYTES
-"""From how many pages on the write-ahead log is copied back. More would amortise better, and stall longer."""
+from broker_adapters.embedded.database import PAGE_BYTES, Storage, connect, fetch
 
 ROUND_PAGES_ENOUGH = 1024 * 1024 // PAGE_BYTES
 """How little a round has copied when the next is left to the writer: a few milliseconds."""
@@ -26,8 +22,8 @@ class Checkpointer:
     in the writer alone stalls appends for as long as it takes.
     """
 
-    def __init__(self, path: Path, vfs: str | None, ask_writer: Callable[[], None]) -> None:
-        self._path, self._vfs, self._ask_writer = path, vfs, ask_writer
+    def __init__(self, storage: Storage, ask_writer: Callable[[], None]) -> None:
+        self._storage, self._ask_writer = storage, ask_writer
         self._due = threading.Event()
         self._stopping = threading.Event()
         self._copying = threading.Lock()
@@ -40,7 +36,7 @@ class Checkpointer:
 
     def notice(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         """Take note, after each commit, of how long the write-ahead log is."""
-        if pages >= CHECKPOINT_PAGES and not self._under_way:
+        if pages >= self._storage.checkpoint_pages and not self._under_way:
             self._under_way = True
             self._due.set()
         return apsw.SQLITE_OK
@@ -75,7 +71,7 @@ class Checkpointer:
             self._ask_writer()
 
     def _copy(self) -> None:
-        connection = connect(self._path, self._vfs)
+        connection = connect(self._storage)
         try:
             before = 0
             for _ in range(ROUNDS_MAX):

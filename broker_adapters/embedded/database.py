@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import apsw
 
@@ -50,7 +50,23 @@ WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
 BUSY_MS = 200
 """How long to wait for SQLite's own locks. Only a checkpoint meets any: a reader that is on its way out."""
 
+CHECKPOINT_PAGES = 32 * 1024 * 1024 // PAGE_BYTES
+"""From how many pages on the write-ahead log is copied back. More would amortise better, and stall longer."""
+
 Synchronous = Literal["FULL", "NORMAL"]
+
+
+class Storage(NamedTuple):
+    """Where and how the file is kept.
+
+    vfs: SQLite's name of the file system to run on, None for the usual one. synchronous: its word for syncing each
+    commit; a test shows what less would lose. checkpoint_pages: how long the write-ahead log may get.
+    """
+
+    path: Path
+    vfs: str | None = None
+    synchronous: Synchronous = "FULL"
+    checkpoint_pages: int = CHECKPOINT_PAGES
 
 
 def lock_folder(folder: Path) -> IO[str]:
@@ -81,15 +97,15 @@ def lock_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def connect(path: Path, vfs: str | None = None, synchronous: Synchronous = "FULL") -> apsw.Connection:
+def connect(storage: Storage) -> apsw.Connection:
     """Return a connection that can write, on which nothing happens by itself: no checkpoint, no retry."""
-    connection = apsw.Connection(str(path), vfs=vfs)
+    connection = apsw.Connection(str(storage.path), vfs=storage.vfs)
     try:
         connection.set_busy_timeout(BUSY_MS)
         for pragma in (
             f"page_size = {PAGE_BYTES}",
             "journal_mode = WAL",
-            f"synchronous = {synchronous}",
+            f"synchronous = {storage.synchronous}",
             "fullfsync = ON",  # on macOS plain fsync does not reach the disk
             "checkpoint_fullfsync = ON",
             "wal_autocheckpoint = 0",
@@ -104,9 +120,9 @@ def connect(path: Path, vfs: str | None = None, synchronous: Synchronous = "FULL
     return connection
 
 
-def connect_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
+def connect_reader(storage: Storage) -> apsw.Connection:
     """Return a connection that can only read."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    connection = apsw.Connection(str(storage.path), flags=apsw.SQLITE_OPEN_READONLY, vfs=storage.vfs)
     connection.set_busy_timeout(BUSY_MS)
     return connection
 

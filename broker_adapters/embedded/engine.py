@@ -3,12 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from broker_adapters.embedded.database import DATABASE, Synchronous, lock_folder
+from broker_adapters.embedded.database import Storage, lock_folder
 from broker_adapters.embedded.read_threads import ReadThreads
 from broker_adapters.embedded.requests import Request
 from broker_adapters.embedded.writer import Writer
@@ -38,22 +37,21 @@ class Topic:
 class Engine:
     """What the log, its readers and its processors share. All of it happens in the event loop that opened it."""
 
-    def __init__(self, folder: Path, *, clock_ms: Callable[[], int], vfs: str | None, synchronous: Synchronous) -> None:
-        path = folder / DATABASE
+    def __init__(self, storage: Storage, clock_ms: Callable[[], int]) -> None:
         self.topics: dict[str, Topic] = {}
         self._by_id: dict[int, Topic] = {}
         self._waiting_bytes = 0
         self._held_back: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closing: asyncio.Task[None] | None = None
         # In the event loop's own thread: nothing else runs yet, and a cancelled start leaves nothing half open.
-        self._lock: IO[str] = lock_folder(folder)
-        self._writer = Writer(path, vfs=vfs, synchronous=synchronous, clock_ms=clock_ms, deliver=self._deliver)
+        self._lock: IO[str] = lock_folder(storage.path.parent)
+        self._writer = Writer(storage, clock_ms=clock_ms, deliver=self._deliver)
         try:
             stored = self._writer.start()
         except BaseException:
             self._lock.close()
             raise
-        self._threads = ReadThreads(path, vfs)
+        self._threads = ReadThreads(storage)
         self._deliver([], stored.topics, {topic_id: tail.end for topic_id, tail in stored.tails.items()})
 
     async def close(self) -> None:

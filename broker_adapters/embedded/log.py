@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from broker_adapters.embedded.database import Synchronous
+from broker_adapters.embedded.database import CHECKPOINT_PAGES, DATABASE, Storage, Synchronous
 from broker_adapters.embedded.engine import Engine, checked_size
 from broker_adapters.embedded.processor import EmbeddedProcessor
 from broker_adapters.embedded.reader import EmbeddedReader, find_time
@@ -23,19 +23,25 @@ def system_clock_ms() -> int:
 class EmbeddedLog(Log):
     """The log in `folder/log.sqlite3`, for one process at a time. Use it in the event loop that opened it.
 
-    clock_ms: UTC milliseconds; it may jump. vfs: SQLite's name of the file system to run on.
+    clock_ms: UTC milliseconds; it may jump. For the rest see `Storage`; only tests have use for it.
     Headers are not kept: all that they say stands in the value too.
     """
 
-    synchronous: Synchronous = "FULL"
-    """SQLite's word for syncing each commit. A test shows what less would lose."""
-
-    def __init__(self, folder: Path, *, clock_ms: Callable[[], int] = system_clock_ms, vfs: str | None = None) -> None:
-        self._folder, self._clock_ms, self._vfs = folder, clock_ms, vfs
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock_ms: Callable[[], int] = system_clock_ms,
+        vfs: str | None = None,
+        synchronous: Synchronous = "FULL",
+        checkpoint_pages: int = CHECKPOINT_PAGES,
+    ) -> None:
+        self._storage = Storage(folder / DATABASE, vfs, synchronous, checkpoint_pages)
+        self._clock_ms = clock_ms
         self._engine: Engine | None = None
 
     async def open(self) -> None:
-        self._engine = Engine(self._folder, clock_ms=self._clock_ms, vfs=self._vfs, synchronous=self.synchronous)
+        self._engine = Engine(self._storage, self._clock_ms)
 
     async def close(self) -> None:
         if self._engine is not None:

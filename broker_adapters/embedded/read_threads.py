@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from broker_adapters.embedded.database import as_log_error, connect_reader
+from broker_adapters.embedded.database import Storage, as_log_error, connect_reader
 
 READ_THREADS = 4
 
@@ -19,8 +18,8 @@ R = TypeVar("R")
 class ReadThreads:
     """Runs short reads, each in a thread and on a connection that nothing else uses meanwhile."""
 
-    def __init__(self, path: Path, vfs: str | None) -> None:
-        self._path, self._vfs = path, vfs
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="log-reader")
         self._idle: list[apsw.Connection] = []
 
@@ -38,11 +37,11 @@ class ReadThreads:
     def _run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         connection = None
         try:
-            connection = self._idle.pop() if self._idle else connect_reader(self._path, self._vfs)
+            connection = self._idle.pop() if self._idle else connect_reader(self._storage)
             answer = job(connection, *args, **kwargs)
         except apsw.Error as error:
             if connection is not None:
                 connection.close(True)
-            raise as_log_error(error, self._path) from error
+            raise as_log_error(error, self._storage.path) from error
         self._idle.append(connection)
         return answer

@@ -3,13 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from queue import SimpleQueue
 
 import apsw
 
 from broker_adapters.embedded.checkpoints import Checkpointer
-from broker_adapters.embedded.database import Synchronous, as_log_error, connect, fetch, prepare, roll_back
+from broker_adapters.embedded.database import Storage, as_log_error, connect, fetch, prepare, roll_back
 from broker_adapters.embedded.requests import Draft, Request, Stored, Tail
 from broker_adapters.log import LogError, LogUnavailable
 
@@ -26,15 +25,13 @@ Deliver = Callable[[Sequence[Request], dict[str, int], dict[int, int]], None]
 class Writer:
     """Owns the connection that writes, and what the file holds (`Stored`), from its own thread."""
 
-    def __init__(
-        self, path: Path, *, vfs: str | None, synchronous: Synchronous, clock_ms: Callable[[], int], deliver: Deliver
-    ) -> None:
-        self._path, self._vfs, self._synchronous = path, vfs, synchronous
+    def __init__(self, storage: Storage, *, clock_ms: Callable[[], int], deliver: Deliver) -> None:
+        self._storage, self._path = storage, storage.path
         self._clock_ms, self._deliver = clock_ms, deliver
         self._queue: SimpleQueue[Request | object | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._checkpointer = Checkpointer(path, vfs, lambda: self._queue.put(CHECKPOINT))
+        self._checkpointer = Checkpointer(storage, lambda: self._queue.put(CHECKPOINT))
         self._broken = False
         self._connection: apsw.Connection
         self._stored: Stored
@@ -62,7 +59,7 @@ class Writer:
         self._connection.close(True)
 
     def _open(self) -> None:
-        self._connection = connect(self._path, self._vfs, self._synchronous)
+        self._connection = connect(self._storage)
         try:
             prepare(self._connection, self._path)
             self._stored = Stored(self._connection)
