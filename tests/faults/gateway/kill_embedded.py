@@ -55,7 +55,8 @@ def run(folder: Path, times: int, seed: int) -> Findings:
     headers = bearer(folder, "0671", "publisher")
     stop = threading.Event()
     publishers = [
-        threading.Thread(target=_publish, args=(served.url, headers, sent, stop, number)) for number in range(PUBLISHERS)
+        threading.Thread(target=_publish, args=(served.url, headers, sent, stop, number))
+        for number in range(PUBLISHERS)
     ]
     for publisher in publishers:
         publisher.start()
