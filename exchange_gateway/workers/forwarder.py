@@ -5,7 +5,8 @@ fences whoever ran it before: safety never depends on who was told to run what.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 
 from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
@@ -33,7 +34,7 @@ PAUSE_MAX_S = 5.0
 FENCED_REST_S = 2.0
 """Who was fenced is usually told next that the shard is another's. If not, it takes it back after this."""
 
-Assignments = Callable[[], AsyncIterator[Set[int]]]
+Assignments = Callable[[], AsyncIterator[AbstractSet[int]]]
 """Gives the shards that this forwarder is to run, and gives them again whenever that changes."""
 
 
@@ -71,7 +72,7 @@ class Forwarder:
         finally:
             await _stop(*running.values())
 
-    async def _all_shards(self) -> AsyncIterator[Set[int]]:
+    async def _all_shards(self) -> AsyncIterator[AbstractSet[int]]:
         yield set(range(self._shards))
         await asyncio.Event().wait()
 

@@ -1,7 +1,10 @@
 """Events as a gateway stores them, for the tests of the core and of the forwarder."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+import schemas
 from broker_adapters.codec import encode_published
 from broker_adapters.log import NewRecord, Record
 from exchange_gateway.core.known_things import Known, Seen, id_digest
@@ -84,6 +87,12 @@ DATA: dict[str, dict[str, Any]] = {
         "consultant": CONSULTANT,
     },
 }
+
+
+def example(name: str, index: int) -> dict[str, Any]:
+    """Return one of the dataset's own examples."""
+    files = sorted((Path(schemas.__file__).parent / name / "examples" / "1.0").glob("*.json"))
+    return json.loads(files[index].read_text("utf-8"))  # type: ignore[no-any-return]
 
 
 def event(
