@@ -62,6 +62,7 @@ class Participant(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
+        """Raise `InvalidIdentifier` unless `text` is a participant."""
         if not PARTICIPANT.fullmatch(text):
             raise InvalidIdentifier(
                 f"{text[:64]!r} is not a participant: a municipality's 4-digit code such as 0671, "
@@ -143,6 +144,7 @@ class Cvr(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
+        """Raise `InvalidIdentifier` unless `text` is a CVR number."""
         if not cvr_has_valid_form(text):
             raise InvalidIdentifier(f"{text[:32]!r} is not a CVR number: it has 8 digits.")
         if not cvr_passes_modulus(text):
@@ -166,6 +168,7 @@ class PNumber(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
+        """Raise `InvalidIdentifier` unless `text` is 10 digits."""
         if not (len(text) == _P_NUMBER_DIGITS and text.isascii() and text.isdigit()):
             raise InvalidIdentifier(f"{text[:32]!r} is not a P-number: it has 10 digits.")
         return super().__new__(cls, text)

@@ -15,7 +15,6 @@ from schemas.event import Violation
 from schemas.identifiers import cvr_has_valid_form, cvr_passes_modulus
 from schemas.tree import Schema, join, resolved
 
-
 _MUNICIPALITY_CODE = re.compile(r"[0-9]{4}")
 
 

@@ -2,10 +2,13 @@
 
 orjson is fast and refuses NaN, a byte-order mark, bad UTF-8 and lone surrogates. Two of its habits
 are not for us: the last of two equal keys wins, and integers beyond 64 bits turn into floats.
-RFC 7493 (I-JSON) is the source of the rules.
+RFC 7493 (I-JSON) is the source of the rules. Whatever can be shown to be harmless by counting bytes is;
+only the rest is parsed a second time.
 """
 
 import json
+import re
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import orjson
@@ -15,6 +18,14 @@ DEPTH_MAX = 64
 
 INTEGER_MAX = 2**53
 """Larger integers change their value in readers that know only doubles (RFC 7493, section 2.2)."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_DIGITS_AS_ZERO_BRACKETS_AS_ONE = bytes.maketrans(b"123456789{}", b"000000000[]")
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SIXTEEN_DIGITS = b"0" * len(str(INTEGER_MAX))
+_ESCAPED_ASCII = re.compile(rb"\\u00[0-7]")
 
 
 class UnreadableJson(ValueError):
@@ -27,28 +38,46 @@ class UnreadableJson(ValueError):
 
 def loads(raw: bytes) -> Any:
     """Parse `raw`, or raise `UnreadableJson`."""
-    if raw.startswith(b"\xef\xbb\xbf"):
+    if raw.startswith(_BYTE_ORDER_MARK):
         raise UnreadableJson("The text begins with a byte-order mark; send UTF-8 without one.")
-    # Every level takes an opening bracket, so few brackets prove that the depth is fine.
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
-        raise UnreadableJson(f"Objects and arrays are nested deeper than {DEPTH_MAX} levels.")
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise UnreadableJson(f"Not JSON: {error}.") from None
-    # When dumping gives back the same bytes nothing was lost in reading: no key twice, and no integer
-    # that became a float. Integers between 2^53 and 2^64 survive the round trip; they have 16 digits.
-    if orjson.dumps(value) != raw or _has_16_digits(raw):
+    shape = raw.translate(_DIGITS_AS_ZERO_BRACKETS_AS_ONE)
+    # Every level takes an opening bracket, so few brackets prove that the depth is fine.
+    if shape.count(b"[") > DEPTH_MAX and _is_too_deep(raw):
+        raise UnreadableJson(f"Objects and arrays are nested deeper than {DEPTH_MAX} levels.")
+    # An integer beyond 2^53 has 16 digits in a row. When dumping gives the same bytes, no key stood twice.
+    again = orjson.dumps(value)
+    if _SIXTEEN_DIGITS in shape or (again != raw and not _has_each_key_once(raw, again)):
         _check_slowly(raw)
     return value
 
 
-def _has_16_digits(raw: bytes) -> bool:
-    """Whether 16 digits follow one another anywhere: cheap, and true for every integer beyond 2^53."""
-    return b"0000000000000000" in raw.translate(_DIGITS_TO_ZERO)
+def _is_too_deep(raw: bytes) -> bool:
+    """Whether valid JSON has more than `DEPTH_MAX` levels, brackets inside texts left out."""
+    outside_texts = b"".join(_without_escapes(raw).split(b'"')[::2])
+    steps = map(_STEPS.__getitem__, outside_texts.translate(None, _NOT_BRACKETS))
+    return max(accumulate(steps), default=0) > DEPTH_MAX
 
 
-_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+def _without_escapes(raw: bytes) -> bytes:
+    """Take out escaped backslashes and quotes, so that every quote left begins or ends a text."""
+    return raw.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in raw else raw
+
+
+def _has_each_key_once(raw: bytes, again: bytes) -> bool:
+    """Whether counting shows that `raw` has as many keys as what was read from it; False where it can't tell.
+
+    A colon after a quote ends a key, or begins a text, in both alike: not where an ASCII character is
+    spelled as `\\u00..`, so such a text is not counted.
+    """
+    return not _ESCAPED_ASCII.search(raw) and _colons_after_quotes(raw) == _colons_after_quotes(again)
+
+
+def _colons_after_quotes(raw: bytes) -> int:
+    return _without_escapes(raw).translate(None, _SPACE).count(b'":')
 
 
 def _check_slowly(raw: bytes) -> None:
@@ -62,12 +91,11 @@ def _check_slowly(raw: bytes) -> None:
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
-    if len({key for key, _ in pairs}) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise UnreadableJson(f"The key {key[:64]!r} stands twice in one object.")
-            seen.add(key)
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise UnreadableJson(f"The key {key[:64]!r} stands twice in one object.")
+        seen.add(key)
 
 
 def _small_integer(digits: str) -> int:
@@ -79,25 +107,3 @@ def _small_integer(digits: str) -> int:
 
 def _no_constant(name: str) -> NoReturn:
     raise UnreadableJson(f"{name} is not JSON.")
-
-
-def _depth(raw: bytes) -> int:
-    """Count how deep brackets nest, leaving out those inside texts."""
-    depth = deepest = 0
-    in_text = escaped = False
-    for byte in raw:
-        if in_text:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_text = False
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    return deepest
