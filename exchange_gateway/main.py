@@ -29,6 +29,7 @@ from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
+from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.read_models import JobOrders
@@ -93,6 +94,7 @@ class Gateway:
         await self.ingest.start()
         self.books = BookKeeper(self.log)
         await self.books.fresh()
+        self.agreements = AgreementWriter(self.log, self.books, self.known_fields, self.clock)
         self.job_orders = JobOrders(self.log, data, self.instance.name)
         await self.job_orders.open()
         self._closing.push_async_callback(self._last, "job_orders", self.job_orders.close)

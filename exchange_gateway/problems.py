@@ -35,6 +35,14 @@ _TABLE = (
         "The body or one event in it is over the limit, or a batch has too many events. Send less at once.",
     ),
     ProblemType(
+        "ambiguous",
+        409,
+        "Several participants have a thing with this id",
+        False,
+        "An id belongs to its owner, and you may see several owners' things with this one. `owners` names them; "
+        "pick one with `?owner=`.",
+    ),
+    ProblemType(
         "another-source",
         403,
         "The source belongs to another participant",
@@ -142,6 +150,14 @@ _TABLE = (
         "Too many requests",
         True,
         "Wait for `Retry-After` seconds. The limit is the operator's setting.",
+    ),
+    ProblemType(
+        "read-model-behind",
+        503,
+        "The newest state is not known yet",
+        True,
+        "An answer has everything that is in the log, and this gateway has not read that far. It goes on reading: "
+        "ask again after `Retry-After` seconds.",
     ),
     ProblemType(
         "schema-violation",

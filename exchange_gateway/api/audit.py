@@ -1,0 +1,101 @@
+"""`/v1/audit/records`: the log as it was recorded, streamed."""
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from broker_adapters.log import LogError
+from exchange_gateway.api.authentication import principal, require
+from exchange_gateway.api.common import check_parameters, problems, wrong
+from exchange_gateway.core.access import Principal, Role
+from exchange_gateway.core.replay import PARAMETERS, WrongParameter, parse_request
+from exchange_gateway.replay import find_spans, replay
+from exchange_gateway.telemetry import log_event
+
+if TYPE_CHECKING:
+    from exchange_gateway.main import Gateway
+
+router = APIRouter(tags=["audit"])
+
+MEDIA_TYPE = "application/x-ndjson"
+_LINE = (
+    '{"topic":"pub.0671.job-order","offset":0,"recordedAt":"2026-11-23T07:05:00.123Z",'
+    '"event":{"specversion":"1.0","id":"…"}}\n'
+)
+_DOES = "One record a line, `event` being the stored bytes. An answer that breaks off was not whole: ask again."
+
+
+class RecordQuery(BaseModel):
+    """The parameters of a replay."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    topic: str | None = Field(
+        None, description="A name, or a pattern with *. Default: pub.* and alliance.*."
+    )
+    begin: str | None = Field(
+        None, alias="from", description="From this time (RFC 3339) or offset on."
+    )
+    end: str | None = Field(None, alias="to", description="Up to, not including, this time or offset.")
+    participant: str | None = Field(None, description="Who published it; in alliances' topics, whose thing it is.")
+    event_type: str | None = Field(None, alias="type", description="dk.kommunebro.job-order, or job-order.")
+    subject: str | None = Field(None, description="The thing's id.")
+    cvr: str | None = Field(None, description="The company's CVR number.")
+    as_of: str | None = Field(
+        None, alias="as-of", description="As it was then (RFC 3339): all that was recorded up to and with that instant."
+    )
+
+    def given(self, request: Request) -> dict[str, str]:
+        """Return the parameters by their names in the request. Raises `Problem` for others beside them."""
+        check_parameters(request, PARAMETERS)
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class RecordStream(StreamingResponse):
+    """Streams lines. What they come from is closed when the client goes, and a fault breaks the answer off."""
+
+    media_type = MEDIA_TYPE
+
+    async def stream_response(self, send: Send) -> None:
+        """Send everything."""
+        chunks: Any = self.body_iterator
+        try:
+            async with aclosing(chunks):
+                await super().stream_response(send)
+        except LogError as error:
+            log_event("replay_broken_off", "error", error=type(error).__name__)
+            raise
+
+
+@router.get(
+    "/v1/audit/records",
+    summary="Replay the log",
+    response_class=RecordStream,
+    responses={
+        200: {"description": _DOES, "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _LINE}}},
+        **problems(401, 403, 422, 503),
+    },
+)
+async def replay_records(
+    request: Request,
+    auditor: Annotated[Principal, Depends(principal)],
+    query: Annotated[RecordQuery, Query()],
+) -> RecordStream:
+    """Return what was recorded, as it was recorded, by (recordedAt, topic, offset).
+
+    It ends with what was in the log when the request came. `participant`, `type`, `subject` and `cvr` select events,
+    so with them only `pub` and `alliance` topics answer. With `as-of` the answer is the same for ever: it waits until
+    nothing older can still appear. Offsets have a meaning in one topic only. For the whole instance; for auditors.
+    """
+    require(auditor, Role.AUDITOR)
+    gateway: Gateway = request.app.state.gateway
+    try:
+        asked = parse_request(query.given(request), gateway.clock.now_us())
+        spans = await find_spans(gateway.log, asked, gateway.clock)
+    except WrongParameter as error:
+        wrong(error.parameter, error.detail)
+    return RecordStream(replay(gateway.log, asked, spans), headers={"Cache-Control": "no-store"})
