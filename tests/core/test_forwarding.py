@@ -17,7 +17,7 @@ from schemas.registry import Registry
 from tests.core.agreement_samples import NOW_US, agreement, book_of
 from tests.core.event_samples import COMPANY, event, known, record, seen
 
-ALL = {name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")}
+ALL: dict[str, Any] = {name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")}
 BOOK = book_of(agreement(shares=ALL))
 THING = thing_key("0671", "job-order", "1001")
 AT = "2026-11-18T11:06:40.000Z"
@@ -103,7 +103,7 @@ def test_a_retraction_says_nothing_of_the_event_that_caused_it(name: str, data: 
     assert (value["owner"], value["alliance"], value["agreementversion"]) == ("0671", "vest", 1)
     assert value["time"] == private.attributes["time"]
     assert "recordedby" not in value
-    assert Registry.load().check(Event(value, stored=True)) is None
+    Registry.load().check(Event(value, stored=True))
 
 
 def test_a_withdrawn_answer_is_retracted_from_alliances_that_it_does_not_name_any_more() -> None:
@@ -126,7 +126,7 @@ def test_events_of_one_thing_in_one_step_build_on_one_another() -> None:
     assert forms == ["e1", "e2"]
     assert made.withheld == {Reason.STALE: 1, Reason.DUPLICATE: 1}
     after = load(made.state[THING])
-    assert (after.shared, after.closed) == (frozenset(), {"vest"})
+    assert (sorted(after.shared), sorted(after.closed)) == ([], ["vest"])
     assert made.positions == {"pub.0671.job-order": 14}
 
 
