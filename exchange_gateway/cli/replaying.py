@@ -10,7 +10,9 @@ import httpx
 from broker_adapters.log import LogLocked
 from exchange_gateway.cli import remote
 from exchange_gateway.cli.options import DEFAULT_GATEWAY
+from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
+from exchange_gateway.core.replay import WrongParameter
 
 AUDITOR = "auditor"
 """The participant of tokens that this command makes from the instance's own key."""
@@ -42,4 +44,7 @@ def replay(filters: dict[str, str], out: BinaryIO, *, url: str | None, token: st
 async def _offline(data: Path, filters: dict[str, str], out: BinaryIO) -> None:
     from exchange_gateway.replay_offline import replay_folder  # noqa: PLC0415
 
-    await replay_folder(data, filters, out)
+    try:
+        await replay_folder(data, filters, out)
+    except WrongParameter as error:
+        raise Failed(Exit.BAD_INPUT, f"--{error.parameter}: {error.detail}") from None
