@@ -27,6 +27,10 @@ BATCH_BYTES_MAX = RECORD_BYTES_MAX + MEBIBYTE // 4
 MAILBOX, MAILBOX_KEPT_S = "in.", 7 * 24 * 3600
 """Where participants' own producers write: taken in at once, so kept for a week and not for ever."""
 
+DERIVED = ("alliance.", "audit.", "state.")
+"""What processors write in transactions. Whether a transaction outlives a loss of power is decided by Kafka's own
+topics, and with a single broker only by its `log.flush.interval.messages`: syncing ours would cost and not help."""
+
 COMPACTED, COMPACTED_SEGMENT_BYTES = "state.", 64 * MEBIBYTE
 """The newest record of a segment still written to is not compacted, so segments are small."""
 
@@ -57,8 +61,8 @@ def configuration(topic: str, replicas: int) -> dict[str, str]:
             "segment.bytes": str(COMPACTED_SEGMENT_BYTES),
             "delete.retention.ms": str(REMOVED_KEPT_S * 1000),
         }
-    if replicas == 1:
-        # Without another copy, acknowledged has to mean on disk.
+    if replicas == 1 and not topic.startswith(DERIVED):
+        # Without another copy, acknowledged to a publisher has to mean on disk.
         settings["flush.messages"] = "1"
     return settings
 
