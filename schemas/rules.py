@@ -5,7 +5,7 @@ where those properties are is made of a schema once, so that an event is walked 
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,34 +28,32 @@ class Rule(IntEnum):
 
 
 class Plan(NamedTuple):
-    """Where in an instance are properties with rules: leaves here, and plans for what lies below."""
+    """Where in an instance are properties with rules: here, and in plans for what lies below."""
 
-    leaves: tuple[tuple[str, Rule], ...]
+    texts: tuple[str, ...]
+    """Free texts, which are most of them."""
+    texts_in_lists: tuple[str, ...]
+    others: tuple[tuple[str, int], ...]
+    """Properties with another rule, and its number."""
     objects: tuple[tuple[str, "Plan"], ...]
     lists: tuple[tuple[str, "Plan"], ...]
-    texts: tuple[str, ...]
-    """Lists whose items are free texts themselves."""
 
 
 def plan_of(root: Schema, node: Schema | None = None) -> Plan:
     """Make a schema's plan."""
-    leaves, objects, lists, texts = [], [], [], []
-    for name, child in resolved(root, root if node is None else node).get("properties", {}).items():
-        here = resolved(root, child)
-        rule = _rule_of(name, here)
-        if rule is not None:
-            leaves.append((name, rule))
-        elif "properties" in here:
-            objects.append((name, plan_of(root, here)))
-        elif "items" in here and _rule_of(name, resolved(root, here["items"])) is Rule.FREE_TEXT:
-            texts.append(name)
-        elif "items" in here:
-            lists.append((name, plan_of(root, here["items"])))
-    return Plan(tuple(leaves), _not_empty(objects), _not_empty(lists), tuple(texts))
-
-
-def _not_empty(plans: list[tuple[str, Plan]]) -> tuple[tuple[str, Plan], ...]:
-    return tuple((name, plan) for name, plan in plans if any(plan))
+    children = resolved(root, root if node is None else node).get("properties", {})
+    here = {name: resolved(root, child) for name, child in children.items()}
+    items = {name: resolved(root, child["items"]) for name, child in here.items() if "items" in child}
+    rules = {name: rule for name, child in here.items() if (rule := _rule_of(name, child)) is not None}
+    objects = {name: plan_of(root, child) for name, child in here.items() if "properties" in child}
+    lists = {name: plan_of(root, child) for name, child in items.items() if "properties" in child}
+    return Plan(
+        texts=tuple(name for name, rule in rules.items() if rule is Rule.FREE_TEXT),
+        texts_in_lists=tuple(name for name, child in items.items() if _rule_of(name, child) is Rule.FREE_TEXT),
+        others=tuple((name, int(rule)) for name, rule in rules.items() if rule is not Rule.FREE_TEXT),
+        objects=tuple((name, plan) for name, plan in objects.items() if any(plan)),
+        lists=tuple((name, plan) for name, plan in lists.items() if any(plan)),
+    )
 
 
 def _rule_of(name: str, node: Schema) -> Rule | None:
@@ -69,20 +67,25 @@ def _rule_of(name: str, node: Schema) -> Rule | None:
 
 
 Gathered = tuple[list[str], list[str], list[str], list[str]]
+"""What each `Rule` looks at, in the order of their numbers."""
 
 
 def gather(value: dict[str, Any], plan: Plan, found: Gathered) -> None:
-    """Put what the rules look at into `found`, one list a rule. The hot path: no pointers, no checks of types."""
-    for name, rule in plan.leaves:
+    """Put what the rules look at into `found`. The hot path: no pointers, no checks of types."""
+    texts, texts_in_lists, others, objects, lists = plan
+    gathered = found[0]
+    for name in texts:
+        if name in value:
+            gathered.append(value[name])
+    for name in texts_in_lists:
+        gathered += value.get(name, ())
+    for name, rule in others:
         if name in value:
             found[rule].append(value[name])
-    for name in plan.texts:
-        if name in value:
-            found[0].extend(value[name])
-    for name, below in plan.objects:
+    for name, below in objects:
         if name in value:
             gather(value[name], below, found)
-    for name, below in plan.lists:
+    for name, below in lists:
         for item in value.get(name, ()):
             gather(item, below, found)
 
@@ -91,10 +94,10 @@ def walk(value: Any, plan: Plan, pointer: str) -> Iterator[tuple[str, Rule, str]
     """Yield (pointer, rule, text) of what the rules look at; takes an instance that its schema refuses, too."""
     if not isinstance(value, dict):
         return
-    for name, rule in plan.leaves:
+    for name, rule in (*((name, 0) for name in plan.texts), *plan.others):
         if isinstance(value.get(name), str):
-            yield join(pointer, name), rule, value[name]
-    for name in plan.texts:
+            yield join(pointer, name), Rule(rule), value[name]
+    for name in plan.texts_in_lists:
         for index, item in enumerate(_list(value.get(name))):
             if isinstance(item, str):
                 yield join(pointer, name, index), Rule.FREE_TEXT, item
@@ -116,7 +119,7 @@ class Rules:
     check digit is refused.
     """
 
-    def __init__(self, municipality_codes: Collection[str], *, check_modulus: bool) -> None:
+    def __init__(self, municipality_codes: frozenset[str], *, check_modulus: bool) -> None:
         self._municipality_codes, self._check_modulus = municipality_codes, check_modulus
 
     def all_kept(self, data: dict[str, Any], plan: Plan) -> bool:
@@ -124,9 +127,8 @@ class Rules:
         found: Gathered = ([], [], [], [])
         gather(data, plan, found)
         texts, cvrs, p_numbers, municipalities = found
-        codes = self._municipality_codes
         return (
-            all(code in codes for code in municipalities)
+            self._municipality_codes.issuperset(municipalities)
             and (not self._check_modulus or all(map(_passes_modulus, cvrs)))
             and not cpr.any_holds_cpr(texts, p_numbers)
         )

@@ -68,10 +68,10 @@ def _without_escapes(raw: bytes) -> bytes:
 
 
 def _has_each_key_once(raw: bytes, again: bytes) -> bool:
-    """Whether counting shows that `raw` has as many keys as what was read from it; False where it can't tell.
+    r"""Whether counting shows that `raw` has as many keys as what was read from it; False where it can't tell.
 
     A colon after a quote ends a key, or begins a text, in both alike: not where an ASCII character is
-    spelled as `\\u00..`, so such a text is not counted.
+    spelled as `\u00..`, so such a text is not counted.
     """
     return not _ESCAPED_ASCII.search(raw) and _colons_after_quotes(raw) == _colons_after_quotes(again)
 
