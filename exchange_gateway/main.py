@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -227,6 +228,20 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+class Server(uvicorn.Server):
+    """Uvicorn without its own handling of signals, which ends the process by the signal and not with status 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve`."""
+        yield
+
+    def stop(self) -> None:
+        """Finish what is under way, then return from `serve`; asked twice, at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
 async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitable[None]] | None = None) -> None:
     """Run a gateway until it is told to stop (SIGTERM, SIGINT).
 
@@ -238,7 +253,9 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
     try:
         async with Gateway(settings) as gateway:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-            server = uvicorn.Server(_server_config(App(gateway), settings))
+            server = Server(_server_config(App(gateway), settings))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, server.stop)
             # What was made until now lives as long as the process: collections need not look at it.
             gc.collect()
             gc.freeze()
