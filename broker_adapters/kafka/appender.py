@@ -146,20 +146,23 @@ class Line:
     async def _write(self, lease: Lease, batch: Batch) -> bool:
         """Write a batch and answer its calls; return whether the producer is as good as before."""
         deadline = min(call.deadline for call, _ in batch.parts)
-        handed_over = False
+        sent: asyncio.Future[Any] | None = None
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 sent = await lease.producer.send_batch(batch.builder, self._settings.prefix + self._topic, partition=0)
-            handed_over = True
             await self._follow(sent, batch, deadline, lease)
             self._answer(batch, sent.result().offset)
         except (errors.KafkaError, LogUnavailable, OSError, TimeoutError, AssertionError) as error:
             # If it was handed over, its sequence numbers are used up, and what follows would be refused.
-            batch.fail(self._failure(error, batch, outcome_unknown=handed_over))
+            batch.fail(self._failure(error, batch, outcome_unknown=sent is not None))
             return False
         except BaseException:
-            batch.fail(late(self._settings, self._topic, outcome_unknown=handed_over))
+            batch.fail(late(self._settings, self._topic, outcome_unknown=sent is not None))
             raise
+        finally:
+            if sent is not None:
+                # An answer that comes after all is nobody's, and not to be complained of.
+                sent.cancel()
         return True
 
     def _answer(self, batch: Batch, base_offset: int) -> None:

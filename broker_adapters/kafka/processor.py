@@ -221,6 +221,8 @@ class KafkaProcessor(Processor):
             for topic, batches in list(queues.items()):
                 batch = batches.popleft()
                 answer = await producer.send_batch(batch, self._settings.prefix + topic, partition=0)
+                # Where one fails the others are not waited for, but their failures must be looked at by somebody.
+                answer.add_done_callback(_look_at)
                 sent.append((topic, batch.record_count(), answer))
                 if not batches:
                     del queues[topic]
@@ -255,3 +257,8 @@ class KafkaProcessor(Processor):
             missing = {topic for topic in missing if ends[topic] <= places[topic]}
             if missing:
                 await asyncio.sleep(VISIBLE_POLL_S)
+
+
+def _look_at(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
