@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
-from broker_adapters.embedded.database import PAGE_BYTES, Storage, connect, fetch
+from broker_adapters.embedded.database import PAGE_BYTES, Storage, connect, fetch, let_go
 
 ROUND_PAGES_ENOUGH = 1024 * 1024 // PAGE_BYTES
 """How little a round has copied when the next is left to the writer: a few milliseconds."""
@@ -80,4 +80,4 @@ class Checkpointer:
                     break
                 before = copied
         finally:
-            connection.close(True)
+            let_go(connection)

@@ -115,7 +115,7 @@ def connect(storage: Storage) -> apsw.Connection:
         ):
             fetch(connection, f"PRAGMA {pragma}")
     except BaseException:
-        connection.close(True)
+        let_go(connection)
         raise
     return connection
 
@@ -145,6 +145,12 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
 def fetch(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Any]:
     """Return all rows that a statement gives; no cursor stays open."""
     return connection.execute(sql, values).fetchall()
+
+
+def let_go(connection: apsw.Connection) -> None:
+    """Close a connection. It may fail to tidy up behind it; what was committed is safe all the same."""
+    with contextlib.suppress(apsw.Error):
+        connection.close(True)
 
 
 def roll_back(connection: apsw.Connection) -> None:

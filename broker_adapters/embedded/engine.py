@@ -69,6 +69,7 @@ class Engine:
         for topic in self.topics.values():
             self._wake(topic)
         await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._writer.close)
         self._lock.close()
 
     def check_open(self) -> None:

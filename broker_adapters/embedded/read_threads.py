@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from broker_adapters.embedded.database import Storage, as_log_error, connect_reader
+from broker_adapters.embedded.database import Storage, as_log_error, connect_reader, let_go
 
 READ_THREADS = 4
 
@@ -32,7 +32,7 @@ class ReadThreads:
         """Let the reads that are under way end. Blocks."""
         self._threads.shutdown(wait=True)
         while self._idle:
-            self._idle.pop().close(True)
+            let_go(self._idle.pop())
 
     def _run(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         connection = None
@@ -41,7 +41,7 @@ class ReadThreads:
             answer = job(connection, *args, **kwargs)
         except apsw.Error as error:
             if connection is not None:
-                connection.close(True)
+                let_go(connection)
             raise as_log_error(error, self._storage.path) from error
         self._idle.append(connection)
         return answer

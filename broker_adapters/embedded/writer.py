@@ -8,12 +8,14 @@ from queue import SimpleQueue
 import apsw
 
 from broker_adapters.embedded.checkpoints import Checkpointer
-from broker_adapters.embedded.database import Storage, as_log_error, connect, fetch, prepare, roll_back
+from broker_adapters.embedded.database import Storage, as_log_error, connect, fetch, let_go, prepare, roll_back
 from broker_adapters.embedded.requests import Draft, Request, Stored, Tail
 from broker_adapters.log import LogError, LogUnavailable
 
 GROUP_BYTES_MAX = 8 * 1024 * 1024
 """Where a group ends, unless one request alone is larger: it stays in SQLite's cache until it is committed."""
+
+WRONG_TYPE = (apsw.SQLITE_CONSTRAINT_DATATYPE, apsw.SQLITE_CONSTRAINT_NOTNULL)
 
 STOP = None
 CHECKPOINT = object()
@@ -52,11 +54,14 @@ class Writer:
         self._queue.put(request)
 
     def stop(self) -> None:
-        """Finish what was handed in, then let go. Blocks; the answers come before it returns."""
+        """Finish what was handed in. Blocks; the answers come before it returns."""
         self._queue.put(STOP)
         self._thread.join()
         self._checkpointer.stop()
-        self._connection.close(True)
+
+    def close(self) -> None:
+        """Close the file, after all readers: the last to leave empties the write-ahead log. Blocks."""
+        let_go(self._connection)
 
     def _open(self) -> None:
         self._connection = connect(self._storage)
@@ -64,7 +69,7 @@ class Writer:
             prepare(self._connection, self._path)
             self._stored = Stored(self._connection)
         except BaseException:
-            self._connection.close(True)
+            let_go(self._connection)
             raise
         self._connection.set_wal_hook(self._checkpointer.notice)
 
@@ -122,9 +127,11 @@ class Writer:
         except apsw.FullError as error:
             # The commit frame is the last that is written, so a full disk means: not committed.
             return self._refuse(accepted, error)
-        except (apsw.ConstraintError, TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             return self._write_apart(accepted, error)
         except apsw.Error as error:
+            if getattr(error, "extendedresult", 0) in WRONG_TYPE:
+                return self._write_apart(accepted, error)
             if not self._is_committed(draft, error):
                 return self._refuse(accepted, error)
         draft.merge()
@@ -172,7 +179,7 @@ class Writer:
         pages that it failed on, and answer well the next time. Then a mark is written over what was not found.
         """
         with self._checkpointer.paused():
-            self._connection.close(True)
+            let_go(self._connection)
             try:
                 self._open()
                 busy = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
