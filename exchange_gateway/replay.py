@@ -16,7 +16,6 @@ from exchange_gateway.core.replay import Buffer, Chunks, ReplayRequest, Selectio
 CLOCK_SKEW_S = 1.0
 """How far the clock that stamps records may be behind ours."""
 
-READ_RECORDS = 2000
 READ_TIMEOUT_S = 10.0
 """How long a log may be away while it is replayed, before the replay is given up."""
 
@@ -161,7 +160,7 @@ class _Source:
             self._ahead = asyncio.create_task(self._poll(reader))
 
     async def _poll(self, reader: Reader) -> list[Record]:
-        return await reader.poll(records_max=READ_RECORDS, bytes_max=self._bytes_max, timeout_s=READ_TIMEOUT_S)
+        return await reader.poll(bytes_max=self._bytes_max, timeout_s=READ_TIMEOUT_S)
 
     async def close(self) -> None:
         """Let go of the reader."""

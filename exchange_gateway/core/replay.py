@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from operator import itemgetter
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import orjson
 
 from broker_adapters.log import Record
-from schemas.event import parse_time
+from schemas.event import format_time, parse_time
 from schemas.identifiers import (
     PARTICIPANT,
     SUBJECT,
@@ -30,6 +29,9 @@ PARAMETERS = ("topic", "from", "to", "participant", "type", "subject", "cvr", "a
 
 CHUNK_BYTES = 256 * 1024
 """How much is sent at once: smaller pieces cost more in the server than in the network."""
+
+_LINE_BYTES = 100
+"""About what stands around a value."""
 
 GLOB_CHARACTERS_MAX = 249
 """The longest name that a topic can have on Kafka."""
@@ -204,56 +206,47 @@ def _key_parts(record: Record) -> tuple[str | None, str]:
     return (owner, subject) if slash else (None, key)
 
 
-class LineWriter:
-    """Writes records as lines: `{"topic":…,"offset":…,"recordedAt":"…Z","event":<stored bytes>}`."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._second_text = b""
-        self._heads: dict[str, bytes] = {}
-
-    def line(self, record: Record) -> bytes:
-        """Return one record's line. The stored bytes are taken over without a look into them."""
-        topic, offset, at_ms, _, value, _ = record
-        second, ms = divmod(at_ms, 1000)
-        if second != self._second:
-            self._second, self._second_text = second, _second_text(second)
-        head = self._heads.get(topic) or self._head(topic)
-        return b'%b%d,"recordedAt":"%b.%03dZ","event":%b}\n' % (head, offset, self._second_text, ms, value)
-
-    def _head(self, topic: str) -> bytes:
-        head = self._heads[topic] = b'{"topic":%b,"offset":' % orjson.dumps(topic)
-        return head
-
-
-def _second_text(second: int) -> bytes:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-
-
 class Chunks:
-    """Gathers lines until there is enough to send."""
+    """Writes records as lines, and gathers them until there is enough to send.
+
+    A line is `{"topic":…,"offset":…,"recordedAt":"…Z","event":<stored bytes>}`. Each stored value is copied
+    once, into the chunk, and never looked into: a line of its own for each took twice as long.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._line = LineWriter().line
-        self._lines: list[bytes] = []
+        self._heads: dict[str, bytes] = {}
+        self._at_ms = -1
+        self._middle = b""
+        self._parts: list[bytes] = []
         self._bytes = 0
 
     def add(self, records: Iterable[Record]) -> Iterator[bytes]:
         """Take records, and give each chunk that has become full."""
-        keeps = None if self._selection.everything else self._selection.keeps
-        for record in filter(keeps, records) if keeps else records:
-            line = self._line(record)
-            self._lines.append(line)
-            self._bytes += len(line)
+        kept = records if self._selection.everything else filter(self._selection.keeps, records)
+        heads = self._heads
+        for topic, offset, at_ms, _, value, _ in kept:
+            if at_ms != self._at_ms:
+                self._turn_to(at_ms)
+            self._parts += (b"%b%d%b" % (heads.get(topic) or self._head(topic), offset, self._middle), value, b"}\n")
+            self._bytes += len(value) + _LINE_BYTES
             if self._bytes >= CHUNK_BYTES:
                 yield self.rest()
 
     def rest(self) -> bytes:
         """Give what has been gathered."""
-        chunk = b"".join(self._lines)
-        self._lines, self._bytes = [], 0
+        chunk = b"".join(self._parts)
+        self._parts, self._bytes = [], 0
         return chunk
+
+    def _turn_to(self, at_ms: int) -> None:
+        # Many records in a row have the same time.
+        time = format_time(at_ms * 1000)
+        self._at_ms, self._middle = at_ms, f',"recordedAt":"{time}","event":'.encode()
+
+    def _head(self, topic: str) -> bytes:
+        head = self._heads[topic] = b'{"topic":%b,"offset":' % orjson.dumps(topic)
+        return head
 
 
 @dataclass(slots=True)
