@@ -17,7 +17,9 @@ from schemas.registry import Registry
 from tests.core.agreement_samples import NOW_US, agreement, book_of
 from tests.core.event_samples import COMPANY, event, known, record, seen
 
-ALL: dict[str, Any] = {name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")}
+ALL: dict[str, Any] = {
+    name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")
+}
 BOOK = book_of(agreement(shares=ALL))
 THING = thing_key("0671", "job-order", "1001")
 AT = "2026-11-18T11:06:40.000Z"

@@ -14,7 +14,9 @@ from tests.core.agreement_samples import NOW_US, agreement, book_of
 from tests.core.event_samples import event, known, seen
 
 MEMBERS = [{"participant": code} for code in ("0657", "0671")]
-ALL: dict[str, Any] = {name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")}
+ALL: dict[str, Any] = {
+    name: {} for name in ("job-order", "visit", "company-contact", "company-cooperation", "job-order-response")
+}
 VEST = agreement(members=MEMBERS, shares=ALL)
 FJORD = agreement(id="fjord", members=[*MEMBERS, {"participant": "0779"}], shares=ALL)
 LOCAL = agreement(id="lokalt", kind="local", members=[{"participant": "0671"}], shares=ALL)
