@@ -15,6 +15,9 @@ from municipality_connectors.sheet_file import BadCell, Cell, is_blank, quoted
 from schemas import labels
 from schemas.identifiers import EventName
 
+NUMBER_MAX = 10_000_000
+"""No hours and no count of people come near it, as a telephone number in the wrong column does."""
+
 
 class CellError(ValueError):
     """A cell cannot be understood. The message is Danish, says what is expected, and repeats no CPR number."""
@@ -99,7 +102,7 @@ class Number(Kind):
 
     def parse(self, cell: Cell) -> int | float:
         number = cell if isinstance(cell, int | float) and not isinstance(cell, bool) else _number(plain(cell))
-        if number is None or number != number or abs(number) > 10**12:  # noqa: PLR0124  # NaN is no number
+        if number is None or number != number or abs(number) > NUMBER_MAX:  # noqa: PLR0124  # NaN is no number
             raise CellError(f"{quoted(plain(cell))} er ikke et tal. Skriv fx 37 eller 37,5.")
         return int(number) if float(number).is_integer() else number
 

@@ -83,7 +83,7 @@ def _by_name() -> Mapping[str, str]:
 
 def municipality_names() -> list[str]:
     """Return the names of today's municipalities, as they are sorted in Danish."""
-    return sorted(_by_code().values(), key=lambda name: name.casefold().translate(_DANISH_ORDER))
+    return sorted(_by_code().values(), key=lambda name: name.casefold().replace("aa", "å").translate(_DANISH_ORDER))
 
 
 class ParticipantId(Municipality):

@@ -95,9 +95,9 @@ def _of_text(text: str) -> date | datetime | None:
 
 def _built(parts: dict[str, str | None]) -> date | datetime | None:
     month = _month(parts["name"]) if parts.get("name") else int(parts["month"] or 0)
-    year = int(parts["year"] or 0)
+    year = int(parts["year"] or 0) + (2000 if len(parts["year"] or "") == len("26") else 0)
     try:
-        day = _in_range(date(year + 2000 if year < 100 else year, month, int(parts["day"] or 0)))  # noqa: PLR2004
+        day = _in_range(date(year, month, int(parts["day"] or 0)))
         if day is None or parts.get("hour") is None:
             return day
         moment = datetime(
