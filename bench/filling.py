@@ -20,8 +20,8 @@ def fill(server: Server, data: Path, events: int, publishers: Sequence[str]) -> 
     events: a multiple of 100 times the number of publishers.
     """
     sent: set[str] = set()
+    token = place.token(data, "publisher", represents=publishers)
     for publisher in publishers:
-        token = place.token(data, "publisher", participant=publisher)
         requests = Template(place.new_run(), publisher).batch_requests(Head(server.port or 0, token))
         sent |= _send(server, requests, events // len(publishers) // EVENTS_IN_BATCH)
     return sent

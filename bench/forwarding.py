@@ -72,7 +72,7 @@ def _publish(ground: Ground, data: Path, outputs: int) -> Job:
     topic = ground.topic(TOPIC)
     start = uvloop.run(kafka_ends(ground.bootstrap, [topic]))[topic]
     with place.gateway(ground, data, "kafka") as server:
-        settle(server, time.sleep)
+        settle(server, ground)
         ids = fill(server, data, EVENTS_QUICK if ground.quick else EVENTS, [PUBLISHER])
     return Job(ids, start, outputs)
 

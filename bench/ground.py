@@ -110,10 +110,11 @@ def bare_app(ground: Ground, topic: str) -> Server:
     return Server("The bare app", [*command, "--port", str(port)], ground.work / "bare-app.log", port)
 
 
-def token(data: Path, *roles: str, participant: str = PUBLISHER) -> str:
+def token(data: Path, role: str, *, participant: str = PUBLISHER, represents: Sequence[str] = ()) -> str:
     """Return a bearer token of the instance whose data folder is `data`."""
-    chosen = [part for role in roles for part in ("--role", role)]
-    return run_command(kommunebro("token", "--participant", participant, *chosen, "--data", str(data))).strip()
+    others = [part for other in represents for part in ("--represents", other)]
+    command = kommunebro("token", "--participant", participant, "--role", role, *others, "--data", str(data))
+    return run_command(command).strip()
 
 
 def load_alliances(server: Server, data: Path, agreements: Sequence[dict[str, object]] = ()) -> None:

@@ -50,7 +50,7 @@ def _on(ground: Ground, log: LogKind) -> list[float]:
     server = place.gateway(ground, data, log, forwarder=True)
     with server:
         place.load_alliances(server, data)
-        settle(server, time.sleep, busy_below=0.3)
+        settle(server, ground, busy_below=0.3)
         seconds = SECONDS_QUICK if ground.quick else SECONDS
         return uvloop.run(_Run(server, data).measure(seconds))
 

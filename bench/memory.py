@@ -1,7 +1,5 @@
 """`bench memory`: what a gateway holds resident after a million events, and after starting again with them."""
 
-import time
-
 from bench import ground as place
 from bench.figures import Row, Target
 from bench.filling import fill
@@ -10,7 +8,7 @@ from bench.replaying import PUBLISHERS
 from bench.rounds import settle
 
 EVENTS = 1_000_000
-EVENTS_QUICK = 8_000
+EVENTS_QUICK = 2_400
 MEMORY_MB_MAX = 300.0
 LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 
@@ -26,10 +24,10 @@ def _rows(ground: Ground, log: LogKind) -> list[Row]:
     with place.gateway(ground, data, log) as server:
         place.load_alliances(server, data)
         fill(server, data, events, PUBLISHERS)
-        settle(server, time.sleep)
+        settle(server, ground)
         after, peak = server.rss_bytes() / 1e6, server.peak_rss_bytes() / 1e6
     with place.gateway(ground, data, log) as server:
-        settle(server, time.sleep)
+        settle(server, ground)
         again = server.rss_bytes() / 1e6
     target = Target(MEMORY_MB_MAX, at_least=False)
     return [

@@ -1,6 +1,5 @@
 """`bench publish` and `bench batch`: events taken in over HTTP, with every check, beside a bare app without any."""
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -134,7 +133,7 @@ def prepare(ground: Ground, data: Path, log: LogKind) -> str:
 def turn(ground: Ground, server: AbstractContextManager[Server], shape: Shape, requests: Requests, ids: Ids) -> Turn:
     """Start the server, put it under load, and compare what it acknowledged with what is stored."""
     with server as running:
-        settle(running, time.sleep)
+        settle(running, ground)
         before = running.cpu_seconds()
         outcome = uvloop.run(load(running.port or 0, requests, ground.plan, shape.accepted))
         used = running.cpu_seconds() - before

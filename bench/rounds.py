@@ -1,9 +1,10 @@
 """Turn and turn about: each round every contender once, and the order turned round each time."""
 
-import statistics
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from bench.ground import Ground
 from bench.processes import Server
 
 T = TypeVar("T")
@@ -21,15 +22,10 @@ def alternate(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[st
     return results
 
 
-def settle(server: Server, sleep: Callable[[float], None], *, busy_below: float = 0.1) -> None:
+def settle(server: Server, ground: Ground, *, busy_below: float = 0.1) -> None:
     """Wait until a server that has just started is idle: what it catches up on is not what is measured."""
-    for _ in range(SETTLE_TRIES):
+    for _ in range(0 if ground.quick else SETTLE_TRIES):
         before = server.cpu_seconds()
-        sleep(0.5)
+        time.sleep(0.5)
         if (server.cpu_seconds() - before) / 0.5 < busy_below:
             return
-
-
-def median(values: list[float]) -> float:
-    """Return the median, 0 of nothing."""
-    return statistics.median(values) if values else 0.0

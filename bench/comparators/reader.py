@@ -23,7 +23,8 @@ async def read(bootstrap: str, topics: list[str]) -> tuple[int, float]:
         partitions = [TopicPartition(topic, 0) for topic in topics]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition, beginning in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, beginning)
         return await _count(consumer, ends)
     finally:
         await consumer.stop()
