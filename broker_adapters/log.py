@@ -184,7 +184,10 @@ class Processor(ABC):
 
     @abstractmethod
     async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Return the state last committed under each of `keys`; a key without state is left out."""
+        """Return the state last committed under each of `keys`; a key without state is left out.
+
+        It may be asked while a `commit` is under way; it then gives what was there before it, or after.
+        """
 
     @abstractmethod
     async def commit(

@@ -21,6 +21,7 @@ class EmbeddedProcessor(Processor):
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine, self._name = engine, name
         self._epoch = 0
+        self._committing = False
         self._positions: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -48,21 +49,31 @@ class EmbeddedProcessor(Processor):
         visible: bool = False,  # noqa: ARG002  # what is committed here can be read at once
     ) -> None:
         self._check_entered()
+        if self._committing:
+            raise RuntimeError("A processor commits one step at a time.")
         batches, size_bytes = [], 0
         for topic, group in groupby(outputs, itemgetter(0)):
             records = [record for _, record in group]
             size_bytes += checked_size(topic, records)
             batches.append((self._engine.topic(topic).id, records))
-        epoch, self._epoch = self._epoch, 0  # should this fail, or be cancelled, it must be entered anew
         commit = Commit(
-            self._name, epoch, outputs=batches, state=state or {}, positions=positions or {}, size_bytes=size_bytes
+            self._name,
+            self._epoch,
+            outputs=batches,
+            state=state or {},
+            positions=positions or {},
+            size_bytes=size_bytes,
         )
+        self._committing = True
         try:
             await self._engine.ask(commit)
         except Fenced:
-            self._epoch = epoch  # and Fenced it stays
+            raise  # and Fenced it stays
+        except BaseException:
+            self._epoch = 0  # nobody knows what became of it, so another processor must be entered
             raise
-        self._epoch = epoch
+        finally:
+            self._committing = False
         self._positions |= positions or {}
 
     def _check_entered(self) -> None:

@@ -134,6 +134,25 @@ async def test_state_can_be_large(store: Store) -> None:
         assert await processor.load(state) == state
 
 
+async def test_state_can_be_loaded_while_a_commit_is_under_way(store: Store) -> None:
+    """What is loaded beside a commit is whole, from before it or after, and the commit is not disturbed."""
+    log = await store.open("out")
+    async with log.processor("p") as processor:
+        await processor.commit(state={"a": b"1", "b": b"1"})
+        for number in range(2, 12):
+            value = str(number).encode()
+            commit = asyncio.create_task(
+                processor.commit(outputs=[("out", new(value)[0])], state={"a": value, "b": value}, visible=True)
+            )
+            await asyncio.sleep(0)
+            loaded = await processor.load(["a", "b"])
+            assert loaded["a"] == loaded["b"]
+            assert int(loaded["a"]) in (number - 1, number)
+            await commit
+            assert await processor.load(["a"]) == {"a": value}
+    assert await read_values(log, "out") == [str(number).encode() for number in range(2, 12)]
+
+
 async def test_positions_of_topics_add_up(store: Store) -> None:
     """A commit moves the positions that it names and leaves the others."""
     log = await store.open()
