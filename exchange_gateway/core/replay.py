@@ -128,7 +128,7 @@ def _bound(given: Mapping[str, str], parameter: str) -> Bound | None:
     text = given.get(parameter)
     if text is None:
         return None
-    if _OFFSET.fullmatch(text, re.ASCII):
+    if _OFFSET.fullmatch(text):
         return Bound(offset=int(text))
     return Bound(time_us=_time(parameter, text, " or an offset"))
 

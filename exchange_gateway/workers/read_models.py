@@ -130,9 +130,11 @@ class JobOrders:
 
     async def _catch_up(self, sight: Sight) -> None:
         """Wait until all that the reader may see and that is in the log now is in the model."""
-        there = set(await self._log.topics())
         wanted = {f"{space}.{EventName.JOB_ORDER}" for space in sight.spaces}
-        ends = await self._log.ends(sorted(wanted & there))
+        if not wanted <= self._positions.keys():
+            # Most often nothing was ever published there; but a topic may have been made just now.
+            wanted &= set(await self._log.topics())
+        ends = await self._log.ends(sorted(wanted))
         if self._reaches(ends):
             return
         self._pace.wait()
