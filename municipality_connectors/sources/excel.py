@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from io import BytesIO
-from itertools import count
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +29,9 @@ from municipality_connectors.sources.archive import check_archive, check_ending,
 
 LAST_ROW = 1_048_576
 """Excel's own last row; a file that names a later one would be read for ever."""
+
+BATCH_ROWS = 200
+"""Rows that are parsed before they are looked at."""
 
 DAYS_FROM_1900_TO_1904 = 1_462
 
@@ -83,13 +86,13 @@ class ExcelFile:
         sheet = self._workbook[name]
         # The size that a file states for itself may be wrong; the rows are what counts.
         sheet.reset_dimensions()
-        rows = sheet.iter_rows(max_row=LAST_ROW, max_col=COLUMNS_MAX, values_only=True)
-        for number in count(1):
+        rows = enumerate(sheet.iter_rows(max_row=LAST_ROW, max_col=COLUMNS_MAX, values_only=True), 1)
+        while True:
             with _as_sheet_errors():
-                row = next(rows, None)
-            if row is None:
+                batch = list(islice(rows, BATCH_ROWS))
+            if not batch:
                 return
-            yield number, row
+            yield from batch
 
     def lock_reason(self) -> str | None:
         """Return why `fill` could not write now, in Danish."""
@@ -122,7 +125,7 @@ def _content(
     found = 0
     for number, values in rows:
         computed = formulas.get(number, frozenset())
-        if computed or any(value is not None for value in values[:width]):
+        if computed or values.count(None) < len(values):
             cells = tuple(_cell(value, column in computed) for column, value in enumerate(values[:width]))
             if not all(map(is_blank, cells)):
                 found += 1

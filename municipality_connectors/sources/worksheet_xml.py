@@ -43,6 +43,7 @@ class _RowSpan:
     """Where a row's cells stand, in bytes. end: where its end tag begins; -1 for a row without one."""
 
     prefix: str
+    begin: int
     end: int = -1
     cells: list[_CellSpan] = field(default_factory=list)
 
@@ -137,7 +138,7 @@ class _Scanner:
             self._row = _number(attributes.get("r"), self._row + 1)
             self._column = -1
             if self._row in self._wanted:
-                self.rows[self._row] = _RowSpan(f"{prefix}:" if prefix else "")
+                self.rows[self._row] = _RowSpan(f"{prefix}:" if prefix else "", self._parser.CurrentByteIndex)
         elif local == "c":
             self._column = _column(attributes.get("r"), self._column + 1)
             self._begin, self._style = self._parser.CurrentByteIndex, attributes.get("s")
@@ -149,19 +150,20 @@ class _Scanner:
         if local == "sheetData":
             self._in_data = False
         elif self._xml is not None and self._in_data and self._row in self._wanted:
-            index = self._parser.CurrentByteIndex
-            closing = self._xml.startswith(b"</", index)
             row = self.rows[self._row]
+            # For an element without content the parser stands behind its one tag, else before the end tag.
+            index = self._parser.CurrentByteIndex
             if local == "c":
-                end = self._xml.index(b">", index) + 1 if closing else self._tag_end(self._begin)
+                empty = self._tag_end(self._begin)
+                end = empty if self._xml[empty - 2 : empty] == b"/>" else self._xml.index(b">", index) + 1
                 row.cells.append(_CellSpan(self._column, self._begin, end, self._style))
-            elif local == "row" and closing:
+            elif local == "row" and self._xml[(empty := self._tag_end(row.begin)) - 2 : empty] != b"/>":
                 row.end = index
 
     def _tag_end(self, begin: int) -> int:
         match = _START_TAG.match(self._xml or b"", begin)
         if match is None:
-            raise UnusableXml("A cell's tag cannot be read.")
+            raise UnusableXml("A tag cannot be read.")
         return match.end()
 
 
