@@ -44,6 +44,9 @@ def _kept(path: Path, now: datetime) -> DemoFolder:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         empty = not any(path.iterdir())
+    except OSError as error:
+        raise _unusable(path, error) from None
+    try:
         marker = json.loads((path / MARKER).read_text("utf-8")) if not empty else {}
         folder = DemoFolder(
             path,
@@ -52,14 +55,19 @@ def _kept(path: Path, now: datetime) -> DemoFolder:
             ends_at=datetime.fromisoformat(marker.get("endsAt", now.isoformat())).astimezone(UTC),
             played=bool(marker.get("played", False)),
         )
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         raise LogFolderUnusable(
             f"{path} holds something that is not a demo's, and the demo would fill it with sample data. "
             "Name an empty folder with --data, or leave --data out."
         ) from None
+    try:
+        folder.remember(played=folder.played)
     except OSError as error:
-        raise LogFolderUnusable(
-            f"The demo's folder {path} cannot be used: {error.strerror}. Name another with --data, or leave --data out."
-        ) from None
-    folder.remember(played=folder.played)
+        raise _unusable(path, error) from None
     return folder
+
+
+def _unusable(path: Path, error: OSError) -> LogFolderUnusable:
+    return LogFolderUnusable(
+        f"The demo's folder {path} cannot be used: {error.strerror}. Name another with --data, or leave --data out."
+    )

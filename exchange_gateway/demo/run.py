@@ -40,6 +40,7 @@ def run_demo(port: int, data: Path | None) -> None:
         # A demo has no settings: what is set for a real instance on this machine must not reach it.
         settings = Settings.model_construct(data=folder.path, port=port)
         uvloop.run(_Demo(folder).run(settings))
+    _say("Stopped.")
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

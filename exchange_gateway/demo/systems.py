@@ -1,19 +1,17 @@
 """The systems that the sample municipalities have: a spreadsheet, a CSV file, and systems that speak HTTP."""
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from openpyxl import Workbook
+from openpyxl import load_workbook
 
 from exchange_gateway.demo.day import COPENHAGEN, Happening
-from municipality_connectors.cells import plain
 from municipality_connectors.client import GatewayClient
-from municipality_connectors.mapping import show_row
 from municipality_connectors.publishing import publish_files
-from municipality_connectors.sheet_file import Cell
 from municipality_connectors.sheet_types import CHANGED_TITLE, SheetType, sheet_type
+from municipality_connectors.writing import csv_bytes, workbook_bytes
 from schemas.registry import Registry
 
 STATE = "husket"
@@ -43,48 +41,45 @@ class HttpSystem:
 
 
 class SheetSystem:
-    """A file that a small job centre keeps by hand, published with `kommunebro publish`."""
+    """A file that a small job centre keeps by hand, published as `kommunebro publish` does."""
 
     def __init__(self, folder: Path, first: Happening, ending: str, client: GatewayClient, registry: Registry) -> None:
         """first: what is registered first in it; it tells whose it is, and which of our sheets."""
         folder.mkdir(exist_ok=True)
         self._participant, self._system, self._registry = first.participant, first.system, registry
         self._sheet: SheetType = sheet_type(first.name)
-        self.path = folder / f"{self._sheet.file_name}{ending}"
-        self.state = folder / STATE
+        self._path = folder / f"{self._sheet.file_name}{ending}"
+        self._state = folder / STATE
         self._client = client
-        self._rows: dict[str, tuple[Cell, ...]] = {}
+        self._rows: dict[str, Happening] = {}
 
     def register(self, happening: Happening) -> None:
         """Write the row, or change it, save the file and publish it."""
-        changed = happening.time.astimezone(COPENHAGEN).replace(tzinfo=None, microsecond=0)
-        self._rows[happening.thing_id] = (*show_row(self._sheet, happening.data), changed)
-        titles = [column.title for column in self._sheet.columns] + [CHANGED_TITLE]
-        write = _write_csv if self.path.suffix == ".csv" else _write_workbook
-        write(self.path, self._sheet.worksheet, titles, self._rows.values())
+        self._rows[happening.thing_id] = happening
+        self._path.write_bytes(self._content(list(self._rows.values())))
         report = publish_files(
-            [self.path], client=self._client, participant=self._participant, system=self._system,
-            state_folder=self.state, registry=self._registry,
+            [self._path], client=self._client, participant=self._participant, system=self._system,
+            state_folder=self._state, registry=self._registry,
         )  # fmt: skip
         if report.exit_status:
-            raise Refused(f"The demo's own sheet {self.path.name} was not taken: {report.as_json()}")
+            raise Refused(f"The demo's own sheet {self._path.name} was not taken: {report.as_json()}")
+
+    def _content(self, rows: Sequence[Happening]) -> bytes:
+        things = [row.data for row in rows]
+        if self._path.suffix == ".csv":
+            return csv_bytes(self._sheet, things)
+        return _with_times(workbook_bytes(self._sheet, things), rows)
 
 
-def _write_workbook(path: Path, worksheet: str, titles: list[str], rows: Iterable[tuple[Cell, ...]]) -> None:
-    book = Workbook()
-    sheet = book.active
-    assert sheet is not None  # noqa: S101  # a new workbook has one
-    sheet.title = worksheet
-    sheet.append(titles)
-    for row in rows:
-        sheet.append(list[Any](row))
-    sheet.freeze_panes = "B2"
-    book.save(path)
-
-
-def _write_csv(path: Path, _worksheet: str, titles: list[str], rows: Iterable[tuple[Cell, ...]]) -> None:
-    """Write what Excel in Denmark writes: semicolons and cp1252."""
-    with path.open("w", encoding="cp1252", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(titles)
-        writer.writerows([["" if cell is None else plain(cell) for cell in row] for row in rows])
+def _with_times(workbook: bytes, rows: Sequence[Happening]) -> bytes:
+    """Add the column that says when each row was changed: the sample day lies in the past."""
+    book = load_workbook(BytesIO(workbook))
+    page = book.worksheets[0]
+    place = page.max_column + 1
+    page.cell(1, place, CHANGED_TITLE)
+    for number, row in enumerate(rows, 2):
+        changed = row.time.astimezone(COPENHAGEN).replace(tzinfo=None, microsecond=0)
+        page.cell(number, place, changed).number_format = "dd-mm-yyyy hh:mm"
+    saved = BytesIO()
+    book.save(saved)
+    return saved.getvalue()
