@@ -1,9 +1,9 @@
 """One step of the forwarder: some records in, everything that is to be committed out. Pure.
 
-A replay that hands `decide_step` the same records, memory, agreements and instant gets the same step.
+A replay that decides on the same records with the same memory, agreements and instant gets the same step.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from broker_adapters.codec import decode
 from broker_adapters.log import NewRecord, Record
-from exchange_gateway.core.agreements.book import AgreementBook
+from exchange_gateway.core.agreements.book import AgreementBook, InForce
 from exchange_gateway.core.audit import Decided, audit_record
 from exchange_gateway.core.forwarded import Output, write_outputs
 from exchange_gateway.core.known_things import NOTHING, Known, Seen, dump, id_digest, thing_key
@@ -40,14 +40,14 @@ class Unreadable(NamedTuple):
 class Step:
     """What a step commits, all or nothing.
 
-    outputs: by topic. state: by thing. positions: the offsets to go on from. audit: the record for
-    `audit.forwarding`. withheld: decisions by reason. missing: places whose events must be known to
-    decide (see `decide_step`); while there are any, the step is not one.
+    outputs: by topic. known: the things that changed. positions: the offsets to go on from. audit: the
+    record for `audit.forwarding`. withheld: decisions by reason. missing: places whose events must be
+    known to decide (see `Deciding`); while there are any, the step is not one.
     """
 
     audit: NewRecord
     outputs: dict[str, list[NewRecord]] = field(default_factory=dict)
-    state: dict[str, bytes] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     withheld: dict[Reason, int] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -56,6 +56,10 @@ class Step:
     def all_outputs(self) -> list[Output]:
         """Return the outputs in the order in which they are appended."""
         return [(topic, record) for topic, records in self.outputs.items() for record in records]
+
+    def state(self) -> dict[str, bytes]:
+        """Return what is to be kept of each thing that changed."""
+        return {thing: dump(known) for thing, known in self.known.items()}
 
     @property
     def size_bytes(self) -> int:
@@ -83,61 +87,75 @@ def _owner_and_name(topic: str) -> tuple[str, str]:
     return (parts.holder, parts.name) if parts is not None else ("", "")
 
 
+class Basis(NamedTuple):
+    """By what a step decides.
+
+    in_force: the agreements at `at_us` (UTC microseconds, whole milliseconds), as they stand in
+    `control.agreements` before `agreements_offset`.
+    """
+
+    shard: int
+    at_us: int
+    in_force: InForce
+    agreements_offset: int
+
+    @classmethod
+    def of(cls, shard: int, at_us: int, book: AgreementBook) -> "Basis":
+        """Take from the book what holds now; what is added to it later does not change this."""
+        return cls(shard, at_us, book.in_force(at_us), book.up_to_offset)
+
+
 def decide_step(
-    shard: int,
-    records: Sequence[Record],
+    basis: Basis,
+    records: Iterable[Record],
     known: Mapping[str, Known],
-    book: AgreementBook,
-    at_us: int,
     earlier: Mapping[Place, Record] | None = None,
 ) -> Step:
-    """Decide on `records`, which stand in the order of `by_topic`.
+    """Decide on `records`, which stand in the order of `by_topic`; see `Deciding`."""
+    deciding = Deciding(basis, known, earlier or {})
+    for record in records:
+        deciding.take(record)
+    return deciding.step()
 
-    known: what is remembered of their things. at_us: UTC microseconds, whole milliseconds. earlier: the
-    records at the places that an attempt before this one gave as `missing`.
+
+class Deciding:
+    """One step while it is decided, record by record, so that each event is let go of before the next is read.
+
+    known: what is remembered of the records' things. earlier: the records at the places that an attempt
+    before this one gave as `missing`.
     """
-    return _Deciding(records, known, book, at_us, earlier or {}).step(shard)
 
-
-class _Deciding:
-    """One step while it is decided, record by record, so that each event is let go of before the next is read."""
-
-    def __init__(
-        self,
-        records: Sequence[Record],
-        known: Mapping[str, Known],
-        book: AgreementBook,
-        at_us: int,
-        earlier: Mapping[Place, Record],
-    ) -> None:
-        self._records, self._before, self._book, self._at_us = records, known, book, at_us
-        self._at = format_time(at_us)
-        self._after: dict[str, Known] = {}
+    def __init__(self, basis: Basis, known: Mapping[str, Known], earlier: Mapping[Place, Record]) -> None:
+        self._basis, self._before = basis, known
+        self._at = format_time(basis.at_us)
         self._earlier = dict(earlier)
         self._step = Step(NewRecord(b""))
+        self._decided: list[Decided] = []
 
-    def step(self, shard: int) -> Step:
+    def take(self, record: Record) -> None:
+        """Decide on the next record."""
         step = self._step
-        decided: list[Decided] = []
-        for record in self._records:
-            decisions = self._decide(record)
-            for decision in decisions:
-                if type(decision) is Withhold:
-                    step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + 1
-            decided.append((record.topic, record.offset, decisions))
-            step.positions[record.topic] = record.offset + 1
-        step.state = {thing: dump(known) for thing, known in self._after.items()}
-        step.audit = audit_record(shard, self._at, self._book.up_to_offset, decided)
+        decisions = self._decide(record)
+        for decision in decisions:
+            if type(decision) is Withhold:
+                step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + 1
+        self._decided.append((record.topic, record.offset, decisions))
+        step.positions[record.topic] = record.offset + 1
+
+    def step(self) -> Step:
+        """Return the step, when all its records are taken."""
+        basis, step = self._basis, self._step
+        step.audit = audit_record(basis.shard, self._at, basis.agreements_offset, self._decided)
         return step
 
     def _decide(self, record: Record) -> Collection[Decision]:
         thing = thing_of(record)
-        known = self._after.get(thing) or self._before.get(thing, NOTHING)
+        known = self._step.known.get(thing) or self._before.get(thing, NOTHING)
         try:
             event = _event_of(record, thing)
             seen = Seen(id_digest(event.attributes["source"], event.attributes["id"]), record.offset)
             earlier = self._earlier_event(record, event, known.find(seen.id_digest)) if known.newest else None
-            wanted = route(event, known, self._book, self._at_us, earlier=earlier)
+            wanted = route(event, known, self._basis.in_force, earlier=earlier)
             outputs, decisions = write_outputs(event, wanted, self._at)
         # Whatever is wrong with one record must not stop those behind it; it is told of, and on record.
         except Exception as error:  # noqa: BLE001
@@ -147,7 +165,7 @@ class _Deciding:
             self._step.outputs.setdefault(topic, []).append(output)
         after = remember(event, seen, known, decisions)
         if after is not known:
-            self._after[thing] = after
+            self._step.known[thing] = after
             self._earlier[record.topic, record.offset] = record
         return decisions
 

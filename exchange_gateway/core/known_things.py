@@ -45,14 +45,16 @@ class Known(NamedTuple):
         """Return the offset of the first event with an id digest; None when none is remembered."""
         return next((seen.offset for seen in self.older + self.newest if seen.id_digest == digest), None)
 
-    def with_event(self, event: Seen, time_us: int) -> "Known":
-        """Remember one more event of the thing, whether it is its newest or a stale one."""
+    def with_event(
+        self, event: Seen, time_us: int, shared: frozenset[str] = frozenset(), closed: frozenset[str] = frozenset()
+    ) -> "Known":
+        """Remember one more event of the thing, its newest or a stale one, and who knows what after it."""
         if time_us > self.time_us:
             older = (self.older + self.newest)[-OLDER_IDS_MAX:]
-            return Known(time_us, (event,), older, self.shared, self.closed)
+            return Known(time_us, (event,), older, shared, closed)
         if time_us == self.time_us:
-            return self._replace(newest=(*self.newest, event)[-NEWEST_IDS_MAX:])
-        return self._replace(older=(*self.older, event)[-OLDER_IDS_MAX:])
+            return Known(time_us, (*self.newest, event)[-NEWEST_IDS_MAX:], self.older, shared, closed)
+        return Known(self.time_us, self.newest, (*self.older, event)[-OLDER_IDS_MAX:], shared, closed)
 
 
 NOTHING = Known(time_us=-(2**63), newest=())

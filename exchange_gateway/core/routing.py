@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from exchange_gateway.core.agreements.book import AgreementBook, InForce
+from exchange_gateway.core.agreements.book import InForce
 from exchange_gateway.core.agreements.fields import STATUS_PROPERTIES
 from exchange_gateway.core.agreements.model import AgreementVersion, Kind
 from exchange_gateway.core.known_things import Known, Seen
@@ -94,19 +94,16 @@ _Verdict = AgreementVersion | Reason
 """For one alliance: the agreement by which a thing may go there, or why it may not."""
 
 
-def route(
-    event: Event, known: Known, agreements: AgreementBook, at_us: int, *, earlier: Event | None = None
-) -> tuple[Decision, ...]:
+def route(event: Event, known: Known, in_force: InForce, *, earlier: Event | None = None) -> tuple[Decision, ...]:
     """Decide where an event goes.
 
-    known: what is remembered of its thing before it. at_us: the instant that decides what is in force.
+    known: what is remembered of its thing before it. in_force: the agreements at the step's instant.
     earlier: the thing's event with the same `source` and `id`, where it had one.
     """
     if earlier is not None:
         return (Withhold(Reason.DUPLICATE if same_content(event, earlier) else Reason.CONFLICT),)
     if event.time_us < known.time_us:
         return (Withhold(Reason.STALE),)
-    in_force = agreements.in_force(at_us)
     if event.name == EventName.JOB_ORDER_RESPONSE:
         general, verdicts = _where_a_response_goes(event, in_force)
     else:
@@ -127,15 +124,19 @@ def same_content(one: Event, other: Event) -> bool:
 
 def remember(event: Event, seen: Seen, known: Known, decisions: Iterable[Decision]) -> Known:
     """Return what is known of the thing after `decisions` were carried out; `known` itself when nothing is new."""
-    shared, closed = set(known.shared), set(known.closed)
+    shown: set[str] = set()
+    ended: set[str] = set()
+    retracted: set[str] = set()
     for decision in decisions:
-        if isinstance(decision, Withhold):
-            if decision.reason in (Reason.DUPLICATE, Reason.CONFLICT):
+        if type(decision) is Withhold:
+            if decision.reason is Reason.DUPLICATE or decision.reason is Reason.CONFLICT:
                 return known
-            continue
-        (shared.add if decision.form is Form.SHOWN else shared.discard)(decision.alliance)
-        (closed.add if decision.form is Form.ENDED else closed.discard)(decision.alliance)
-    return known.with_event(seen, event.time_us)._replace(shared=frozenset(shared), closed=frozenset(closed))
+        elif type(decision) is Forward:
+            form = decision.form
+            (shown if form is Form.SHOWN else ended if form is Form.ENDED else retracted).add(decision.alliance)
+    shared = (known.shared | shown) - ended - retracted
+    closed = (known.closed | ended) - shown - retracted
+    return known.with_event(seen, event.time_us, shared, closed)
 
 
 def _where_a_thing_goes(event: Event, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:

@@ -5,21 +5,25 @@ fences whoever ran it before: safety never depends on who was told to run what.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Self
 
 from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.agreements import UnreadableAgreement
-from exchange_gateway.core.forwarding import Place, Step, by_topic, decide_step, shard_of, thing_of
-from exchange_gateway.core.known_things import load
+from exchange_gateway.core.forwarding import Basis, Deciding, Place, Step, by_topic, shard_of, thing_of
+from exchange_gateway.core.known_things import Known, load
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.loop import Follower, TopicList
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
 
 STEP_RECORDS = 500
-"""Events a step. More a step is faster on Kafka, and holds the event loop for longer: 500 take about 10 ms."""
+"""Events a step. More a step is faster on Kafka, and makes the first of them wait for the last."""
+
+TURN_RECORDS = 50
+"""Events decided on at a stretch: about a millisecond, after which whoever else waits has its turn."""
 
 AUDIT_BYTES_MAX = 512 * 1024
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
@@ -107,53 +111,41 @@ class Forwarder:
 
         async with self._log.processor(f"forwarder-{shard}") as processor:
             log_event("forwarder_started", shard=shard)
-            async with Follower(self._log, ours, processor.positions(), self._topics) as follower:
+            async with (
+                Follower(self._log, ours, processor.positions(), self._topics) as follower,
+                _Lane(self, shard, processor) as lane,
+            ):
                 while True:
-                    records = await follower.batch(records_max=self._step_records)
+                    records = await follower.batch(records_max=self._step_records, wait=not lane.is_committing)
                     if records:
-                        await self._take(processor, shard, by_topic(records))
+                        await lane.take(by_topic(records))
+                    else:
+                        await lane.settle()
 
-    async def _take(self, processor: Processor, shard: int, records: list[Record]) -> None:
-        """Decide on a batch and commit; cut it in two while what comes of it is too large."""
-        step = await self._decide(processor, shard, records)
-        if len(records) > 1 and (len(step.audit.value) > AUDIT_BYTES_MAX or step.size_bytes > OUTPUT_BYTES_MAX):
-            middle = len(records) // 2
-            await self._take(processor, shard, records[:middle])
-            await self._take(processor, shard, records[middle:])
-            return
-        await self._create_topics(step)
-        await processor.commit(
-            outputs=[*step.all_outputs(), (FORWARDING_TOPIC, step.audit)], state=step.state, positions=step.positions
-        )
-        self._tell(step)
-
-    async def _decide(self, processor: Processor, shard: int, records: list[Record]) -> Step:
-        # The batch is taken already, and only now the agreements are read to their end: the other way round
-        # an agreement that was acknowledged before an event could be missed for it.
+    async def basis(self, shard: int) -> Basis:
+        """Read the agreements to their end, and return by what a step decides that has its batch already."""
         book = await self._books.fresh()
-        states = await processor.load(dict.fromkeys(map(thing_of, records)))
-        known = {thing: load(state) for thing, state in states.items()}
         # Whole milliseconds, as the audit writes them, so that a replay decides at the same instant.
-        at_us = self._at_us = max(self._at_us, self._clock.now_us() // 1000 * 1000)
-        earlier: dict[Place, Record] = {}
-        while (step := decide_step(shard, records, known, book, at_us, earlier)).missing:
-            earlier |= {place: await self._record_at(*place) for place in step.missing}
-        return step
+        self._at_us = max(self._at_us, self._clock.now_us() // 1000 * 1000)
+        return Basis.of(shard, self._at_us, book)
 
-    async def _record_at(self, topic: str, offset: int) -> Record:
+    async def record_at(self, topic: str, offset: int) -> Record:
+        """Return one record. Raises `LogError`."""
         async with self._log.reader({topic: offset}) as reader:
             records = await reader.poll(records_max=1, timeout_s=READ_TIMEOUT_S)
         if not records:
             raise LogUnavailable(f"Offset {offset} of {topic} did not come within {READ_TIMEOUT_S:g} seconds.")
         return records[0]
 
-    async def _create_topics(self, step: Step) -> None:
-        missing = step.outputs.keys() - self._there
+    async def create_topics(self, topics: AbstractSet[str]) -> None:
+        """Create those of the topics that are not there yet."""
+        missing = topics - self._there
         if missing:
             await self._log.create_topics(sorted(missing))
             self._there |= missing
 
-    def _tell(self, step: Step) -> None:
+    def tell(self, step: Step) -> None:
+        """Count what a committed step did."""
         for topic, records in step.outputs.items():
             parts = parse_data_topic(topic)
             if parts is not None:
@@ -162,6 +154,79 @@ class Forwarder:
             self._metrics.withheld.labels(reason.value).inc(count)
         for one in step.unreadable:
             log_event("record_unreadable", "error", topic=one.topic, offset=one.offset, error=one.error)
+
+
+class _Lane:
+    """One shard's steps, one after the other: the next is decided while the one before it is committed.
+
+    What that one changed is not in the processor's state yet, so it is laid over what is loaded.
+    """
+
+    def __init__(self, forwarder: Forwarder, shard: int, processor: Processor) -> None:
+        self._forwarder, self._shard, self._processor = forwarder, shard, processor
+        self._committing: asyncio.Task[None] | None = None
+        self._ahead: Mapping[str, Known] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._committing is not None:
+            await _stop(self._committing)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a step is on its way."""
+        return self._committing is not None
+
+    async def settle(self) -> None:
+        """Wait for the step that is on its way. Raises what its commit raised."""
+        if self._committing is not None:
+            await self._committing
+            self._committing = None
+
+    async def take(self, records: list[Record]) -> None:
+        """Decide on a batch and begin to commit; cut it in two while what comes of it is too large."""
+        step = await self._decide(records)
+        if len(records) > 1 and (len(step.audit.value) > AUDIT_BYTES_MAX or step.size_bytes > OUTPUT_BYTES_MAX):
+            middle = len(records) // 2
+            await self.take(records[:middle])
+            await self.take(records[middle:])
+            return
+        await self._forwarder.create_topics(step.outputs.keys())
+        await self.settle()
+        self._ahead = step.known
+        self._committing = asyncio.create_task(self._commit(step))
+
+    async def _decide(self, records: list[Record]) -> Step:
+        # The batch is taken already, and only now the agreements are read to their end: the other way round
+        # an agreement that was acknowledged before an event could be missed for it.
+        things = dict.fromkeys(map(thing_of, records))
+        states = await self._processor.load(thing for thing in things if thing not in self._ahead)
+        known = {**self._ahead, **{thing: load(state) for thing, state in states.items()}}
+        basis = await self._forwarder.basis(self._shard)
+        earlier: dict[Place, Record] = {}
+        while (step := await _decide_in_turns(basis, records, known, earlier)).missing:
+            earlier |= {place: await self._forwarder.record_at(*place) for place in step.missing}
+        return step
+
+    async def _commit(self, step: Step) -> None:
+        await self._processor.commit(
+            outputs=[*step.all_outputs(), (FORWARDING_TOPIC, step.audit)], state=step.state(), positions=step.positions
+        )
+        self._forwarder.tell(step)
+
+
+async def _decide_in_turns(
+    basis: Basis, records: list[Record], known: Mapping[str, Known], earlier: Mapping[Place, Record]
+) -> Step:
+    """Decide on records, and let others have their turn in between: they may be waiting for an answer."""
+    deciding = Deciding(basis, known, earlier)
+    for number, record in enumerate(records, 1):
+        deciding.take(record)
+        if number % TURN_RECORDS == 0:
+            await asyncio.sleep(0)
+    return deciding.step()
 
 
 async def _stop(*tasks: asyncio.Task[None]) -> None:

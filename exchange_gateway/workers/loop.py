@@ -68,10 +68,15 @@ class Follower:
         """Return for each topic followed the offset that comes next."""
         return self._reader.positions()
 
-    async def batch(self, *, records_max: int = READ_RECORDS, bytes_max: int = READ_BYTES) -> list[Record]:
-        """Return what comes next; an empty list when nothing came until topics were to be listed again."""
+    async def batch(
+        self, *, records_max: int = READ_RECORDS, bytes_max: int = READ_BYTES, wait: bool = True
+    ) -> list[Record]:
+        """Return what comes next; an empty list when nothing came until topics were to be listed again.
+
+        Without `wait`, it is empty when nothing is there now.
+        """
         await self._find_topics()
-        wait_s = max(0.0, self._topics.due_s - asyncio.get_running_loop().time())
+        wait_s = max(0.0, self._topics.due_s - asyncio.get_running_loop().time()) if wait else 0.0
         if not self._following:
             await asyncio.sleep(wait_s)
             return []

@@ -11,7 +11,7 @@ import orjson
 
 from broker_adapters.log import Log, NewRecord, Record
 from exchange_gateway.core.agreements import AgreementBook
-from exchange_gateway.core.forwarding import Place, Step, by_topic, decide_step, shard_of
+from exchange_gateway.core.forwarding import Basis, Place, Step, by_topic, decide_step, shard_of
 from exchange_gateway.core.known_things import Known, load
 from schemas.event import parse_time
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
@@ -51,7 +51,7 @@ class Redecider:
         await self._read_agreements(told["agreementsOffset"])
         records, differences = await self._inputs(told["inputs"])
         step = await self._decide(records, parse_time(told["at"]))
-        self._known |= {thing: load(state) for thing, state in step.state.items()}
+        self._known |= {thing: load(state) for thing, state in step.state().items()}
         for topic, outputs in step.outputs.items():
             self._outputs.setdefault(topic, []).extend(outputs)
         if step.audit.value != audited.value:
@@ -78,8 +78,9 @@ class Redecider:
         return by_topic(records), differences
 
     async def _decide(self, records: list[Record], at_us: int) -> Step:
+        basis = Basis.of(self._shard, at_us, self._book)
         earlier: dict[Place, Record] = {}
-        while (step := decide_step(self._shard, records, self._known, self._book, at_us, earlier)).missing:
+        while (step := decide_step(basis, records, self._known, earlier)).missing:
             for topic, offset in step.missing:
                 earlier[topic, offset] = (await self._range(topic, offset, offset + 1))[0]
         return step

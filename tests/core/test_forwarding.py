@@ -9,7 +9,7 @@ import pytest
 from broker_adapters.log import RECORD_BYTES_MAX, Record
 from exchange_gateway.core import forwarded
 from exchange_gateway.core.agreements import AgreementBook
-from exchange_gateway.core.forwarding import Step, by_topic, decide_step, shard_of
+from exchange_gateway.core.forwarding import Basis, Step, by_topic, decide_step, shard_of
 from exchange_gateway.core.known_things import NOTHING, Known, Seen, dump, load, thing_key
 from exchange_gateway.core.routing import Reason
 from schemas.event import Event
@@ -28,7 +28,7 @@ AT = "2026-11-18T11:06:40.000Z"
 def step(*events: Event, before: dict[str, Known] | None = None, book: AgreementBook = BOOK, **earlier: Record) -> Step:
     records = by_topic([record(one, offset) for offset, one in enumerate(events, 10)])
     places = {(one.topic, one.offset): one for one in earlier.values()}
-    return decide_step(0, records, before or {}, book, NOW_US, places)
+    return decide_step(Basis.of(0, NOW_US, book), records, before or {}, places)
 
 
 def only(made: Step, topic: str = "alliance.vest.job-order") -> dict[str, Any]:
@@ -127,7 +127,7 @@ def test_events_of_one_thing_in_one_step_build_on_one_another() -> None:
     forms = [json.loads(output.value)["id"] for output in made.outputs["alliance.vest.job-order"]]
     assert forms == ["e1", "e2"]
     assert made.withheld == {Reason.STALE: 1, Reason.DUPLICATE: 1}
-    after = load(made.state[THING])
+    after = made.known[THING]
     assert (sorted(after.shared), sorted(after.closed)) == ([], ["vest"])
     assert made.positions == {"pub.0671.job-order": 14}
 
@@ -169,7 +169,7 @@ BROKEN = [
 def test_what_is_no_event_of_its_topic_is_withheld_and_holds_nothing_up(value: bytes) -> None:
     """A record that cannot be understood has its reason on record, and the events around it go on."""
     first, last = record(event(), 10), record(event(id="e3", minute=1), 12)
-    made = decide_step(0, [first, first._replace(offset=11, value=value), last], {}, BOOK, NOW_US)
+    made = decide_step(Basis.of(0, NOW_US, BOOK), [first, first._replace(offset=11, value=value), last], {})
     assert len(made.outputs["alliance.vest.job-order"]) == 2
     assert made.withheld == {Reason.UNREADABLE: 1}
     assert [(one.topic, one.offset) for one in made.unreadable] == [("pub.0671.job-order", 11)]
@@ -188,7 +188,7 @@ def test_what_grew_too_large_for_the_log_is_withheld() -> None:
     made = step(event(description="x" * (RECORD_BYTES_MAX - 5000)))
     assert made.outputs == {}
     assert made.withheld == {Reason.TOO_LARGE: 1}
-    assert load(made.state[THING]).shared == frozenset()
+    assert made.known[THING].shared == frozenset()
 
 
 def test_alliances_that_see_the_same_get_the_same_data() -> None:

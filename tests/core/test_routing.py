@@ -30,7 +30,7 @@ Outcome = set[tuple[str | None, str]]
 def decide(
     one: Event, before: Known = NOTHING, book: AgreementBook = BOOK, at_us: int = NOW_US, earlier: Event | None = None
 ) -> tuple[Decision, ...]:
-    return route(one, before, book, at_us, earlier=earlier)
+    return route(one, before, book.in_force(at_us), earlier=earlier)
 
 
 def outcome(decisions: tuple[Decision, ...]) -> Outcome:
