@@ -1,0 +1,62 @@
+"""A real gateway for the tests of publishing, and publishers that each have a system of their own."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from municipality_connectors.client import GatewayClient
+from municipality_connectors.publishing import publish_files
+from municipality_connectors.reading import now_us
+from municipality_connectors.report import PublishReport
+from schemas.registry import Registry
+from tests.processes import Served, bearer, replayed, serving
+
+_numbers = itertools.count(1)
+REGISTRY = Registry.load("warn")
+
+
+@pytest.fixture(scope="package")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway's process on an embedded log."""
+    with serving(tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="package")
+def token(served: Served) -> str:
+    """A token that may do nothing but publish as Struer."""
+    return bearer(served.data, "0671", "publisher")["Authorization"].removeprefix("Bearer ")
+
+
+@dataclass
+class Publisher:
+    """Struer, publishing from one system of its own, as often as a test likes."""
+
+    served: Served
+    token: str
+    state: Path
+    system: str = field(default_factory=lambda: f"prøve-{next(_numbers)}".replace("ø", "oe"))
+    clock_us: Callable[[], int] = now_us
+
+    def publish(self, *paths: Path, client: GatewayClient | None = None) -> PublishReport:
+        """Publish files and return the report."""
+        with client or GatewayClient(self.served.url, self.token, give_up_after_s=10.0) as used:
+            return publish_files(
+                paths, client=used, participant="0671", system=self.system, state_folder=self.state,
+                registry=REGISTRY, clock_us=self.clock_us,
+            )  # fmt: skip
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what the log holds from this system, in its order."""
+        records = replayed(self.served, participant="0671", topic="pub.*")
+        return [row["event"] for row in records if row["event"]["source"].endswith(f":{self.system}")]
+
+
+@pytest.fixture
+def struer(served: Served, token: str, tmp_path: Path) -> Publisher:
+    """A publisher with an empty memory."""
+    return Publisher(served, token, tmp_path / "husket")
