@@ -3,9 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 
 from municipality_connectors.client import GatewayClient
@@ -13,7 +16,7 @@ from municipality_connectors.publishing import publish_files
 from municipality_connectors.reading import now_us
 from municipality_connectors.report import PublishReport
 from schemas.registry import Registry
-from tests.processes import Served, bearer, replayed, serving
+from tests.processes import Served, bearer, serving
 
 _numbers = itertools.count(1)
 REGISTRY = Registry.load("warn")
@@ -32,6 +35,11 @@ def token(served: Served) -> str:
     return bearer(served.data, "0671", "publisher")["Authorization"].removeprefix("Bearer ")
 
 
+@cache
+def _auditor(data: Path) -> dict[str, str]:
+    return bearer(data, "auditor", "auditor")
+
+
 @dataclass
 class Publisher:
     """Struer, publishing from one system of its own, as often as a test likes."""
@@ -39,7 +47,7 @@ class Publisher:
     served: Served
     token: str
     state: Path
-    system: str = field(default_factory=lambda: f"prøve-{next(_numbers)}".replace("ø", "oe"))
+    system: str = field(default_factory=lambda: f"regneark-{next(_numbers)}")
     clock_us: Callable[[], int] = now_us
 
     def publish(self, *paths: Path, client: GatewayClient | None = None) -> PublishReport:
@@ -52,8 +60,11 @@ class Publisher:
 
     def events(self) -> list[dict[str, Any]]:
         """Return what the log holds from this system, in its order."""
-        records = replayed(self.served, participant="0671", topic="pub.*")
-        return [row["event"] for row in records if row["event"]["source"].endswith(f":{self.system}")]
+        filters = {"participant": "0671", "topic": "pub.*"}
+        url = f"{self.served.url}/v1/audit/records"
+        answer = httpx.get(url, params=filters, headers=_auditor(self.served.data), timeout=60)
+        events = [orjson.loads(line)["event"] for line in answer.content.splitlines()]
+        return [event for event in events if event["source"].endswith(f":{self.system}")]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from municipality_connectors.report import PublishReport
 from schemas.event import parse_time
 from tests.connectors.conftest import Publisher
 from tests.connectors.sheets import column_of, messages, orders, set_cells, write_orders
+from tests.processes import bearer, serving
 from tests.support import an_event
 
 ENDINGS = [".xlsx", ".csv"]
@@ -250,8 +251,6 @@ def test_another_gateway_at_the_same_address_is_told_apart(
     struer: Publisher, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A new instance knows nothing, so all is published there: memory goes by the instance's name."""
-    from tests.processes import bearer, serving  # noqa: PLC0415
-
     path = write_orders(tmp_path / "jobordrer.xlsx", orders(2))
     struer.publish(path)
     with serving(tmp_path_factory.mktemp("anden")) as other:
