@@ -166,8 +166,10 @@ def test_schemas_can_be_listed_shown_and_compared(tmp_path: Path) -> None:
 def test_every_verb_has_help_with_an_example() -> None:
     """`--help` of each verb shows how it is called."""
     for verb in (
-        ("demo",), ("serve",), ("forward",), ("token",), ("publish",), ("validate",), ("replay",), ("alliances", "load"),
-        ("alliances", "list"), ("alliances", "show"), ("schemas", "list"), ("schemas", "show"), ("schemas", "check"),
+        ("demo",), ("serve",), ("forward",), ("token",), ("publish",), ("validate",), ("replay",),
+        ("alliances", "load"),
+        ("alliances", "list"), ("alliances", "show"), ("schemas", "list"), ("schemas", "show"),
+        ("schemas", "check"),
         ("kafka", "up"), ("kafka", "down"), ("kafka", "status"),
     ):  # fmt: skip
         answer = run(*verb, "--help")
@@ -188,7 +190,7 @@ def test_a_time_to_live_is_read(text: str, seconds: int) -> None:
     assert parse_ttl(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "0h", "-1h", "1w", "1.5h", "9999d", "١h"])
+@pytest.mark.parametrize("text", ["", "h", "0h", "-1h", "1w", "1.5h", "9999d", "\u0661h"])
 def test_what_is_no_time_to_live_is_refused(text: str) -> None:
     """Anything else ends with usage."""
     with pytest.raises(Failed):

@@ -112,7 +112,12 @@ def test_a_foreign_subject_is_hashed() -> None:
 
 @pytest.mark.parametrize(
     "claims",
-    [{}, {"participant": 671}, {"participant": "0671", "roles": "publisher"}, {"participant": "0671", "represents": [1]}],
+    [
+        {},
+        {"participant": 671},
+        {"participant": "0671", "roles": "publisher"},
+        {"participant": "0671", "represents": [1]},
+    ],
 )
 def test_claims_of_a_wrong_shape_are_refused(claims: dict[str, object]) -> None:
     """A signature does not make claims right."""

@@ -29,15 +29,16 @@ HOSTILE: tuple[Any, ...] = (
 NAMES = ("job-order", "company-contact", "visit", "company-cooperation", "job-order-response")
 KINDS = (
     "application/cloudevents+json", "application/x-ndjson", "application/cloudevents-batch+json", "application/json",
-    "application/cloudevents+json; charset=utf-8", "text/plain", "", "application/cloudevents+json;charset=utf-16", "*/*",
+    "application/cloudevents+json; charset=utf-8", "text/plain", "",
+    "application/cloudevents+json;charset=utf-16", "*/*",
 )  # fmt: skip
 READS = (
     "/v1/job-orders", "/v1/job-orders/thing-1", "/v1/alliances", "/v1/alliances/vestalliancen", "/v1/schemas",
     "/v1/schemas/job-order/1.0", "/v1/audit/records", "/problems/conflict", "/v1/nothing",
 )  # fmt: skip
 PARAMETERS = (
-    "owner", "alliance", "municipality", "occupation", "industry", "status", "since", "q", "limit", "after", "topic", "from",
-    "to", "participant", "type", "subject", "cvr", "as-of", "unknown",
+    "owner", "alliance", "municipality", "occupation", "industry", "status", "since", "q", "limit", "after", "topic",
+    "from", "to", "participant", "type", "subject", "cvr", "as-of", "unknown",
 )  # fmt: skip
 VALUES = (
     "",

@@ -140,8 +140,9 @@ def main() -> None:
     seen = found.seen
     print(  # noqa: T201  # a campaign's report
         f"{options.seconds:g} s without the broker: {len(seen.acknowledged)} acknowledged, {seen.refused} times 503 "
-        f"({seen.without_retry_after} without Retry-After, longest wait {seen.longest_wait_s:.1f} s), {found.lost} lost, "
-        f"{found.twice} twice, {found.not_forwarded} not forwarded, {found.forwarded_twice} forwarded twice, "
+        f"({seen.without_retry_after} without Retry-After, longest wait {seen.longest_wait_s:.1f} s), "
+        f"{found.lost} lost, {found.twice} twice, {found.not_forwarded} not forwarded, "
+        f"{found.forwarded_twice} forwarded twice, "
         f"drained {found.drained_s:.1f} s after the broker's return"
     )
 
