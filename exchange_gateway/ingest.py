@@ -5,13 +5,12 @@ A batch is handled in two halves: `examine` decides, without waiting for anythin
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
-from schemas.registry import Registry
+from prometheus_client import Counter
 
 from broker_adapters.codec import encode_published
 from broker_adapters.log import Log, LogError, LogFull, OffsetOutOfRange, Record
@@ -24,6 +23,7 @@ from exchange_gateway.telemetry import Metrics, log_event
 from schemas import strict_json
 from schemas.event import Event, InvalidEvent, digest, format_time
 from schemas.identifiers import pub_topic
+from schemas.registry import Registry
 
 RETRY_AFTER_S = 2
 """What a publisher is told to wait when the log does not answer."""
@@ -96,6 +96,7 @@ class Ingest:
         self._log, self._registry, self._known = log, registry, known
         self._digest_key, self._limits, self._clock, self._metrics = digest_key, limits, clock, metrics
         self._under_way: dict[int, asyncio.Future[Known | Problem]] = {}
+        self._counters: dict[tuple[str, str], Counter] = {}
         self._topics: set[str] = set()
         self._uncertain: set[str] = set()
         self._catching_up = asyncio.Lock()
@@ -361,12 +362,16 @@ class Ingest:
         log_event("known_events_caught_up", events=read)
 
     def _count(self, checked: list[Checked | Refused], outcomes: list[Outcome]) -> None:
-        counts = Counter(
-            (item.event.name if isinstance(item, Checked) else "unknown", _outcome_name(outcome))
-            for item, outcome in zip(checked, outcomes, strict=True)
-        )
+        # By hand: `collections.Counter` and looking labels up took a tenth of publishing one event.
+        counts: dict[tuple[str, str], int] = {}
+        for item, outcome in zip(checked, outcomes, strict=True):
+            labels = (item.event.name if isinstance(item, Checked) else "unknown", _outcome_name(outcome))
+            counts[labels] = counts.get(labels, 0) + 1
         for labels, number in counts.items():
-            self._metrics.events.labels(*labels).inc(number)
+            counter = self._counters.get(labels)
+            if counter is None:
+                counter = self._counters[labels] = self._metrics.events.labels(*labels)
+            counter.inc(number)
         for outcome in outcomes:
             if isinstance(outcome, Refused):
                 self._metrics.refused.labels(outcome.problem.type.name).inc()

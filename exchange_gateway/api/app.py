@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
 from broker_adapters.log import LogError
@@ -32,6 +33,7 @@ class App:
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
         self._fastapi = build_fastapi(gateway)
         self._metrics = gateway.metrics
+        self._counters: dict[tuple[Any, ...], Counter] = {}
         self._ids = map("{:x}".format, itertools.count())
         self._run = secrets.token_hex(4)
 
@@ -54,7 +56,13 @@ class App:
             return
         except Exception as error:  # noqa: BLE001  # the last place where one can be told
             await self._fail(scope, receive, answer, request_id, error)
-        self._metrics.requests.labels(scope["method"][:10], route or "unknown", str(answer.status)).inc()
+        self._count(scope["method"][:10], route or "unknown", answer.status)
+
+    def _count(self, *labels: Any) -> None:
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = self._metrics.requests.labels(*map(str, labels))
+        counter.inc()
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str, error: Exception) -> None:
         problem = _problem_of(error)
