@@ -207,7 +207,9 @@ def _values(old: Schema, new: Schema, path: str) -> Iterator[Change]:
         yield Change(path, "enum", reason, _by(narrower=before is None, wider=after is None))
         return
     gone, come = before - after, after - before
-    told = [f"were {words}: {', '.join(sorted(values))}" for words, values in (("added", come), ("removed", gone)) if values]
+    told = [
+        f"were {words}: {', '.join(sorted(values))}" for words, values in (("added", come), ("removed", gone)) if values
+    ]
     yield Change(path, "enum", f"Values {' and '.join(told)}.", _by(narrower=gone, wider=come))
 
 

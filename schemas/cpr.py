@@ -1,7 +1,7 @@
 """The guard against citizens' numbers in free text.
 
 A CPR number is ten digits, `DDMMYY-NNNN`. Since 2007 it has no check digit, so only its date can be
-checked, and one ten-digit number in twelve has such a date by chance. The rule (docs/dataset.md): refused
+checked, and one ten-digit number in fourteen has such a day by chance. The rule (docs/dataset.md): refused
 is `DDMMYY-NNNN`, however its dash is written, and ten digits with a valid date that are not a P-number
 typed in the same event. Digits inside a longer run of digits are some other number. The match is never
 told to anybody.

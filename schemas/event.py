@@ -6,7 +6,7 @@ the rules: CloudEvents 1.0.2 with its JSON format and HTTP binding, and the tabl
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
@@ -245,9 +245,10 @@ def parse_time(text: str) -> int:
 
 
 def format_time(time_us: int) -> str:
-    """Return UTC microseconds since 1970 as RFC 3339 with milliseconds and `Z`."""
-    text = datetime.fromtimestamp(time_us // 1000 / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    """Return UTC microseconds since 1970 as RFC 3339 with milliseconds and `Z`; finer digits are cut off."""
+    # Not by fromtimestamp: a float of seconds is a millisecond off some centuries from now.
+    text = (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def _shape_violations(attributes: dict[str, Any], allowed: frozenset[str]) -> list[Violation]:
@@ -292,7 +293,8 @@ def _value_violations(attributes: dict[str, Any], *, stored: bool) -> list[Viola
         found.append(Violation("/type", "enum", f"The type is one of {', '.join(_TYPES)}.", list(_TYPES)))
         return found
     view = f"{name}-shared" if stored else name
-    if not attributes["dataschema"].startswith((f"{_SCHEMA_PREFIX}{name}:", f"{_SCHEMA_PREFIX}{view}:")):
+    schemas = (f"{_SCHEMA_PREFIX}{name}:", f"{_SCHEMA_PREFIX}{view}:")
+    if not attributes["dataschema"].startswith(schemas) and "/dataschema" not in {wrong.pointer for wrong in found}:
         detail = f"The schema of a {name} is {_SCHEMA_PREFIX}{name}:<major>.<minor>."
         found.append(Violation("/dataschema", "envelope", detail))
     return found + _identity_violations(attributes, ID_PROPERTIES[EventName(name)])

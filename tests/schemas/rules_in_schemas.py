@@ -21,19 +21,24 @@ class RulePlace(NamedTuple):
         return "-".join([*tokens, self.rule])
 
 
+KEYWORDS = {
+    **{keyword: keyword for keyword in ("enum", "maxLength", "pattern", "format", "minimum", "minItems")},
+    "x-free-text": "cpr",
+    "x-check": "modulus-11",
+    "x-register": "register",
+}
+"""Keywords that are a rule by themselves, and its name in a violation."""
+
+
 def rules_in(root: Schema, node: Schema | None = None, pointer: str = "") -> Iterator[RulePlace]:
     """Yield the rules on a node and on all below."""
     here = resolved(root, root if node is None else node)
     if pointer:
         yield RulePlace(pointer, "type", here)
-    for keyword in ("enum", "maxLength", "pattern", "format", "minimum", "minItems"):
-        if keyword in here:
-            yield RulePlace(pointer, keyword, here)
-    for annotation, rule in (("x-free-text", "cpr"), ("x-check", "modulus-11"), ("x-register", "register")):
-        if annotation in here:
-            yield RulePlace(pointer, rule, here)
-    if "anyOf" in here:
-        yield RulePlace(pointer, "format" if "format" in here["anyOf"][0] else "anyOf", here)
+    for keyword in here.keys() & KEYWORDS.keys():
+        yield RulePlace(pointer, KEYWORDS[keyword], here)
+    for branch in here.get("anyOf", ())[:1]:
+        yield RulePlace(pointer, "format" if "format" in branch else "anyOf", here)
     for name in here.get("required", ()):
         yield RulePlace(pointer, "required", here, name)
     if here.get("additionalProperties") is False:
