@@ -3,9 +3,13 @@
 import contextlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 TAIL_BYTES = 64 * 1024
+
+EMPTY_S = 0.2
+"""How long a process may have no command line yet; a part of the system's own never has one."""
 
 _REASONS = (
     ("Address already in use", "a port that it needs is taken by another program. Stop that program, then try again."),
@@ -14,6 +18,10 @@ _REASONS = (
     ("OutOfMemoryError", "it ran out of memory (512 MB of heap). Start it again; its data are kept."),
     ("Invalid cluster.id", "its folder belongs to another cluster. Give another --data."),
 )
+
+
+_children: set[int] = set()
+"""Processes that this one started: they have to be reaped when they end."""
 
 
 def spawn(command: list[str], output: Path) -> int:
@@ -25,28 +33,32 @@ def spawn(command: list[str], output: Path) -> int:
         (os.POSIX_SPAWN_OPEN, 1, str(output), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    _children.add(pid)
+    return pid
 
 
 def is_running(pid: int, argument: str) -> bool:
     """Tell whether process `pid` runs and has `argument` on its command line: ids are used again."""
-    with contextlib.suppress(ChildProcessError):
-        # Where it is our own child, and ended, it has to be reaped.
-        os.waitpid(pid, os.WNOHANG)
-    if Path("/proc/self/cmdline").exists():
-        return _is_running_by_proc(Path("/proc") / str(pid), argument.encode())
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return argument in listed.stdout
+    if pid in _children and os.waitpid(pid, os.WNOHANG)[0] == pid:
+        _children.discard(pid)
+        return False
+    if not Path("/proc/self/cmdline").exists():
+        listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return argument in listed.stdout
+    deadline = time.monotonic() + EMPTY_S
+    while (command := _command_line(pid)) == b"" and time.monotonic() < deadline:
+        time.sleep(EMPTY_S / 20)
+    return command is not None and argument.encode() in command.split(b"\0")
 
 
-def _is_running_by_proc(process: Path, argument: bytes) -> bool:
+def _command_line(pid: int) -> bytes | None:
+    """Return a process's arguments; nothing while a program is being put in place, as Java's launcher does."""
     with contextlib.suppress(OSError):
-        command = (process / "cmdline").read_bytes()
-        # It is empty for a moment while a program is being replaced, as Java's launcher does with itself,
-        # and for good in a process that ended and was not reaped (state Z).
-        is_zombie = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        return argument in command.split(b"\0") if command else not is_zombie
-    return False
+        process = Path("/proc") / str(pid)
+        if (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            return (process / "cmdline").read_bytes()
+    return None
 
 
 def tail(file: Path) -> str:

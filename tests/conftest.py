@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,25 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start one real broker for the whole run, and return its address."""
+def kafka_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start one real broker for the whole run, and return its data folder."""
     data = tmp_path_factory.mktemp("kafka")
-    yield local_kafka.up(data).bootstrap
+    local_kafka.up(data)
+    yield data
     local_kafka.kill(data)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka_data: Path) -> str:
+    """Return the address of the broker that all tests share."""
+    return local_kafka.status(kafka_data).bootstrap
+
+
+@pytest.fixture
+def paused_kafka(kafka_data: Path) -> Iterator[Callable[[], None]]:
+    """Return what makes the common broker answer nobody; it goes on after the test at the latest."""
+    yield lambda: local_kafka.pause(kafka_data)
+    local_kafka.resume(kafka_data)
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ holding the same one: a processor fences its predecessor.
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, errors
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from broker_adapters.kafka.faults import REFUSED, translate
+from broker_adapters.kafka.patience import close_client
 from broker_adapters.kafka.settings import KafkaSettings
 
 TOPIC = "state.assignments"
@@ -44,6 +46,8 @@ async def assigned(log: Shards, settings: KafkaSettings, count: int) -> AsyncIte
             heartbeat_interval_ms=int(SESSION_S * 1000 / 6),
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
+        # `stop` leaves the group, then closes the client.
+        consumer._client.close = partial(close_client, consumer._client)  # noqa: SLF001
         try:
             await consumer.start()
             while True:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from aiokafka import errors
+from aiokafka.client import AIOKafkaClient
 
 CLOSE_S = 2.0
 
@@ -33,7 +34,7 @@ async def close_client(client: Any) -> None:
     with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):
         # Who is opening one holds the lock, for no longer than a request may take.
         async with client._get_conn_lock, asyncio.timeout(CLOSE_S):  # noqa: SLF001
-            await client.close()
+            await AIOKafkaClient.close(client)
 
 
 async def _no_connection(*_: Any, **__: Any) -> None:

@@ -13,13 +13,12 @@ RECORD_OVERHEAD_BYTES = 100
 
 def size_of(topic: str, records: Sequence[NewRecord]) -> int:
     """Return how many bytes `records` take while they wait. Raises `RecordTooLarge`."""
-    total = 0
-    for record in records:
-        size = len(record.value) + (len(record.key) if record.key else 0)
-        if size > RECORD_BYTES_MAX:
-            raise RecordTooLarge(topic, size)
-        total += size + RECORD_OVERHEAD_BYTES
-    return total
+    size_bytes = len(records) * RECORD_OVERHEAD_BYTES
+    for value, key, _ in records:
+        if len(value) > RECORD_BYTES_MAX:
+            raise RecordTooLarge(topic, len(value))
+        size_bytes += len(value) + (len(key) if key else 0)
+    return size_bytes
 
 
 class Room:
