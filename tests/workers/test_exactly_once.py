@@ -9,7 +9,7 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -128,7 +128,7 @@ class SwappedEmbedded(EmbeddedProcessor):
         self._positions, self._stale = positions, state
         return self
 
-    async def load(self, keys) -> dict[str, bytes]:
+    async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
         return {key: self._stale[key] for key in keys if key in self._stale}
 
 

@@ -1,8 +1,9 @@
 """The forwarder on a real log: what partners get, when, and that it goes on whatever comes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Self
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from typing import Any, Self
 
 import pytest
 
@@ -55,7 +56,7 @@ async def test_an_agreement_acknowledged_before_an_event_counts_for_it(store: St
         for number in range(10):
             await agree(log, agreement(id=f"new-{number}"))
             await publish(log, event(id=f"e{number}", subject=f"s{number}"))
-            await until(lambda number=number: shared(log, f"new-{number}"))
+            await until(partial(shared, log, f"new-{number}"))
     for number in range(10):
         assert (await shared(log, f"new-{number}"))[0]["id"] == f"e{number}"
 
@@ -204,10 +205,10 @@ class Faulty(Processor):
     def positions(self) -> dict[str, int]:
         return self._inner.positions()
 
-    async def load(self, keys) -> dict[str, bytes]:
+    async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
         return await self._inner.load(keys)
 
-    async def commit(self, **step) -> None:
+    async def commit(self, **step: Any) -> None:
         self._log.commits += 1
         turn = self._log.commits % 4
         if turn == 1:
@@ -223,7 +224,7 @@ class FaultyLog:
     def __init__(self, log: Log) -> None:
         self._log, self.commits = log, 0
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
     def processor(self, name: str) -> Processor:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from broker_adapters.log import NewRecord
+from broker_adapters.log import NewRecord, Record
 from exchange_gateway.workers.loop import Follower, TopicList
 from tests.contract.stores import Store, new, values
 
@@ -21,7 +21,7 @@ async def test_only_what_is_wanted_is_followed(store: Store) -> None:
     for topic in ("pub.a", "pub.b", "alliance.a"):
         await log.append(topic, new(b"1", b"2"))
     async with Follower(log, is_pub, {}) as follower:
-        records = []
+        records: list[Record] = []
         while len(records) < 4:
             records += await follower.batch()
         assert {record.topic: None for record in records}.keys() == {"pub.a", "pub.b"}
@@ -35,7 +35,7 @@ async def test_following_goes_on_where_it_was_left(store: Store) -> None:
     for topic in ("pub.a", "pub.b"):
         await log.append(topic, new(b"1", b"2"))
     async with Follower(log, is_pub, {"pub.a": 1, "pub.gone": 7}) as follower:
-        records = []
+        records: list[Record] = []
         while len(records) < 3:
             records += await follower.batch()
     assert sorted((record.topic, record.offset) for record in records) == [("pub.a", 1), ("pub.b", 0), ("pub.b", 1)]

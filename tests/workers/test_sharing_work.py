@@ -30,10 +30,10 @@ async def test_a_second_forwarder_takes_up_what_the_first_leaves(
         others.append((other, asyncio.create_task(run)))
         await publish(log, event(id=f"a{number}", minute=number), event(owner="0657", id=f"b{number}", minute=number))
         await settled(log, TAKEN_UP_WITHIN_S)
-    for number, (other, task) in enumerate(others, 2):
+    for number, (leaving, task) in enumerate(others, 2):
         task.cancel()
         await asyncio.wait([task])
-        await other.close()
+        await leaving.close()
         await publish(log, event(id=f"a{number}", minute=number), event(owner="0657", id=f"b{number}", minute=number))
         if number == 2:
             await settled(log, TAKEN_UP_WITHIN_S)
