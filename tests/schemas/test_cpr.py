@@ -169,9 +169,9 @@ def test_no_character_without_a_width_hides_it() -> None:
 )
 def test_a_hostile_text_takes_no_time(text: str) -> None:
     """The longest text, however it is made, is looked through in milliseconds: the patterns do not backtrack."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     cpr.holds_cpr(text)
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2
 
 
 def event_with(change: dict[str, Any]) -> dict[str, Any]:

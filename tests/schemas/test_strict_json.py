@@ -152,9 +152,9 @@ def test_a_hostile_body_is_answered_in_time() -> None:
         b"[" + b"1234567890123456," * 60_000 + b"0]",
     ]
     for body in bodies:
-        begun = time.perf_counter()
+        begun = time.process_time()
         strict_json.loads(body)
-        assert time.perf_counter() - begun < 3
+        assert time.process_time() - begun < 3
 
 
 def test_numbers_keep_their_values() -> None:
