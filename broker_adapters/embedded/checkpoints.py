@@ -28,6 +28,7 @@ class Checkpointer:
         self._stopping = threading.Event()
         self._copying = threading.Lock()
         self._under_way = False
+        self._sound = True
         self._thread = threading.Thread(target=self._run, name="log-checkpoints", daemon=True)
 
     def start(self) -> None:
@@ -41,11 +42,20 @@ class Checkpointer:
             self._due.set()
         return apsw.SQLITE_OK
 
-    def finish(self, connection: apsw.Connection) -> None:
-        """Copy the little that is left, from the writer's thread, so that it begins to write at the front again."""
-        with contextlib.suppress(apsw.Error):  # a reader was in the way, or the disk failed: next time then
+    def finish(self, connection: apsw.Connection) -> bool:
+        """Copy the little that is left, from the writer's thread, so that it begins to write at the front again.
+
+        Tell whether the disk did what it was asked. A full one, or a reader in the way, is for next time.
+        """
+        sound, self._sound = self._sound, True
+        try:
             fetch(connection, "PRAGMA wal_checkpoint(RESTART)")
+        except apsw.FullError:
+            pass
+        except apsw.Error:
+            sound = False
         self._under_way = False
+        return sound
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -66,8 +76,10 @@ class Checkpointer:
             try:
                 with self._copying:
                     self._copy()
-            except apsw.Error:
+            except apsw.FullError:
                 self._stopping.wait(RETRY_S)
+            except apsw.Error:
+                self._sound = False
             self._ask_writer()
 
     def _copy(self) -> None:

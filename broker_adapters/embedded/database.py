@@ -8,7 +8,7 @@ and the log checkpoints beside its writer.
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -46,6 +46,13 @@ PAGE_BYTES = 8192
 WRITER_CACHE_KIB = 16 * 1024
 WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
 """A write-ahead log that grew beyond this is cut down to it; below, writing over it saves a journal commit."""
+
+WAL_HEADER_BYTES = 32
+WAL_FRAME_HEADER_BYTES = 24
+"""https://sqlite.org/fileformat2.html#walformat"""
+
+REWRITE_BYTES = 64 * 1024
+"""SQLite writes fewer than 128 KiB in one call."""
 
 BUSY_MS = 200
 """How long to wait for SQLite's own locks. Only a checkpoint meets any: a reader that is on its way out."""
@@ -102,6 +109,7 @@ def connect(storage: Storage) -> apsw.Connection:
     connection = apsw.Connection(str(storage.path), vfs=storage.vfs)
     try:
         connection.set_busy_timeout(BUSY_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in (
             f"page_size = {PAGE_BYTES}",
             "journal_mode = WAL",
@@ -124,6 +132,7 @@ def connect_reader(storage: Storage) -> apsw.Connection:
     """Return a connection that can only read."""
     connection = apsw.Connection(str(storage.path), flags=apsw.SQLITE_OPEN_READONLY, vfs=storage.vfs)
     connection.set_busy_timeout(BUSY_MS)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection
 
 
@@ -147,6 +156,47 @@ def fetch(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> 
     return connection.execute(sql, values).fetchall()
 
 
+def write_ahead_log(path: Path) -> Path:
+    """Return the file beside a database in which SQLite writes first."""
+    return path.with_name(path.name + "-wal")
+
+
+def rewrite_write_ahead_log(storage: Storage) -> None:
+    """Write what is in the write-ahead log once more, and sync it, so that what is seen is what will last.
+
+    After a sync that failed, an operating system may show what it never wrote, and call the next sync a success:
+    copied into the database from there, half of it would be left by a power cut.
+    """
+    if not write_ahead_log(storage.path).exists():
+        return
+    with opened_write_ahead_log(storage) as file:
+        for place in range(0, file.xFileSize(), REWRITE_BYTES):
+            file.xWrite(file.xRead(REWRITE_BYTES, place), place)
+        file.xSync(apsw.SQLITE_SYNC_FULL)
+
+
+def cut_off_uncommitted(connection: apsw.Connection, storage: Storage) -> None:
+    """Cut the write-ahead log off behind the last transaction that was committed.
+
+    A commit that failed may have left itself there whole, for a later crash to find and count as committed.
+    """
+    _, pages, _ = fetch(connection, "PRAGMA wal_checkpoint(NOOP)")[0]
+    with opened_write_ahead_log(storage) as file:
+        file.xTruncate(WAL_HEADER_BYTES + pages * (WAL_FRAME_HEADER_BYTES + PAGE_BYTES) if pages else 0)
+        file.xSync(apsw.SQLITE_SYNC_FULL)
+
+
+@contextlib.contextmanager
+def opened_write_ahead_log(storage: Storage) -> Iterator[apsw.VFSFile]:
+    """Open the write-ahead log as a file, on the file system that SQLite uses."""
+    path = str(write_ahead_log(storage.path).absolute())
+    file = apsw.VFSFile(storage.vfs or "", path, [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_WAL, 0])
+    try:
+        yield file
+    finally:
+        file.xClose()
+
+
 def let_go(connection: apsw.Connection) -> None:
     """Close a connection. It may fail to tidy up behind it; what was committed is safe all the same."""
     with contextlib.suppress(apsw.Error):
@@ -163,7 +213,11 @@ def roll_back(connection: apsw.Connection) -> None:
 def as_log_error(error: apsw.Error, path: Path, *, outcome_unknown: bool = False) -> LogError:
     """Return what an error of SQLite means to a caller of the log."""
     if isinstance(error, apsw.FullError):
-        return LogFull(f"The disk that holds {path} is full. Nothing was written; free some space and it goes on.")
+        written = "Whether this was written is not known" if outcome_unknown else "Nothing was written"
+        return LogFull(
+            f"The disk that holds {path} is full. {written}; free some space and it goes on.",
+            outcome_unknown=outcome_unknown,
+        )
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         return LogDamaged(f"{path} is damaged ({error}). Stop, and restore it from a backup.")
     if isinstance(error, (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError)):

@@ -45,13 +45,13 @@ class Engine:
         self._closing: asyncio.Task[None] | None = None
         # In the event loop's own thread: nothing else runs yet, and a cancelled start leaves nothing half open.
         self._lock: IO[str] = lock_folder(storage.path.parent)
-        self._writer = Writer(storage, clock_ms=clock_ms, deliver=self._deliver)
+        self._threads = ReadThreads(storage)
+        self._writer = Writer(storage, clock_ms=clock_ms, deliver=self._deliver, pause_readers=self._threads.paused)
         try:
             stored = self._writer.start()
         except BaseException:
             self._lock.close()
             raise
-        self._threads = ReadThreads(storage)
         self._deliver([], stored.topics, {topic_id: tail.end for topic_id, tail in stored.tails.items()})
 
     async def close(self) -> None:

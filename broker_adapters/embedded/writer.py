@@ -1,16 +1,17 @@
 """The one thread that writes: it takes all that waits, commits it with one sync, and answers all at once."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import apsw
 
-from broker_adapters.embedded.checkpoints import Checkpointer
-from broker_adapters.embedded.database import Storage, as_log_error, connect, fetch, let_go, prepare, roll_back
+from broker_adapters.embedded.database import Storage, as_log_error
+from broker_adapters.embedded.file import LogFile, PauseReaders
 from broker_adapters.embedded.requests import Draft, Request, Stored, Tail
-from broker_adapters.log import LogError, LogUnavailable
+from broker_adapters.log import LogError
 
 GROUP_BYTES_MAX = 8 * 1024 * 1024
 """Where a group ends, unless one request alone is larger: it stays in SQLite's cache until it is committed."""
@@ -25,27 +26,22 @@ Deliver = Callable[[Sequence[Request], dict[str, int], dict[int, int]], None]
 
 
 class Writer:
-    """Owns the connection that writes, and what the file holds (`Stored`), from its own thread."""
+    """Owns the file, and what is known of it in memory (`Stored`), from its own thread."""
 
-    def __init__(self, storage: Storage, *, clock_ms: Callable[[], int], deliver: Deliver) -> None:
-        self._storage, self._path = storage, storage.path
+    def __init__(
+        self, storage: Storage, *, clock_ms: Callable[[], int], deliver: Deliver, pause_readers: PauseReaders
+    ) -> None:
+        self._path = storage.path
         self._clock_ms, self._deliver = clock_ms, deliver
         self._queue: SimpleQueue[Request | object | None] = SimpleQueue()
+        self._file = LogFile(storage, pause_readers, lambda: self._queue.put(CHECKPOINT))
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._checkpointer = Checkpointer(storage, lambda: self._queue.put(CHECKPOINT))
-        self._broken = False
-        self._connection: apsw.Connection
         self._stored: Stored
 
     def start(self) -> Stored:
         """Open the file and begin; return what it holds. Blocks; raises a `LogError`."""
-        try:
-            self._open()
-        except apsw.Error as error:
-            raise as_log_error(error, self._path) from error
-        stored = self._stored
-        self._checkpointer.start()
+        stored = self._stored = self._file.open()
         self._thread.start()
         return stored
 
@@ -57,21 +53,11 @@ class Writer:
         """Finish what was handed in. Blocks; the answers come before it returns."""
         self._queue.put(STOP)
         self._thread.join()
-        self._checkpointer.stop()
+        self._file.stop()
 
     def close(self) -> None:
         """Close the file, after all readers: the last to leave empties the write-ahead log. Blocks."""
-        let_go(self._connection)
-
-    def _open(self) -> None:
-        self._connection = connect(self._storage)
-        try:
-            prepare(self._connection, self._path)
-            self._stored = Stored(self._connection)
-        except BaseException:
-            let_go(self._connection)
-            raise
-        self._connection.set_wal_hook(self._checkpointer.notice)
+        self._file.close()
 
     def _run(self) -> None:
         while (group := self._take()) is not None:
@@ -88,13 +74,19 @@ class Writer:
                 group.append(item)
                 size_bytes += item.size_bytes
             elif item is CHECKPOINT:
-                self._checkpointer.finish(self._connection)
+                self._finish_checkpoint()
             elif group:
                 self._queue.put(STOP)
                 break
             else:
                 return None
         return group
+
+    def _finish_checkpoint(self) -> None:
+        self._file.finish_checkpoint()
+        if not self._file.sound:
+            with contextlib.suppress(LogError):  # the next group tries again, and is told
+                self._reopen()
 
     def _answer(self, group: list[Request]) -> None:
         """Write a group and answer it, whatever happens: a caller left waiting would wait for ever."""
@@ -116,17 +108,16 @@ class Writer:
 
     def _write(self, group: list[Request]) -> Draft:
         """Write a group in one transaction; return what became of it. Errors stand on the requests."""
-        if self._broken:
+        if not self._file.sound:
             self._reopen()
         draft = Draft(self._stored, self._clock_ms())
         accepted = [request for request in group if is_accepted(request, draft)]
         if not accepted:
             return Draft(self._stored, 0)
         try:
-            self._commit(draft)
+            self._file.commit(draft)
         except apsw.FullError as error:
-            # The commit frame is the last that is written, so a full disk means: not committed.
-            return self._refuse(accepted, error)
+            return self._refuse(accepted, error, outcome_unknown=not self._file.forget_failed())
         except (TypeError, ValueError, OverflowError) as error:
             return self._write_apart(accepted, error)
         except apsw.Error as error:
@@ -137,18 +128,9 @@ class Writer:
         draft.merge()
         return draft
 
-    def _commit(self, draft: Draft) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            draft.write(self._connection)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            roll_back(self._connection)
-            raise
-
-    def _refuse(self, requests: list[Request], error: apsw.Error) -> Draft:
+    def _refuse(self, requests: list[Request], error: apsw.Error, *, outcome_unknown: bool = False) -> Draft:
         for request in requests:
-            request.error = as_log_error(error, self._path)
+            request.error = as_log_error(error, self._path, outcome_unknown=outcome_unknown)
         return Draft(self._stored, 0)
 
     def _write_apart(self, requests: list[Request], error: Exception) -> Draft:
@@ -165,7 +147,6 @@ class Writer:
 
     def _is_committed(self, draft: Draft, error: apsw.Error) -> bool:
         """Tell whether a transaction that ended in an error is in the file all the same: open it anew and look."""
-        self._broken = True
         try:
             self._reopen()
         except LogError:
@@ -173,22 +154,7 @@ class Writer:
         return draft.is_in(self._stored)
 
     def _reopen(self) -> None:
-        """Open the file anew and settle what an error left open, so that no later crash can decide otherwise.
-
-        What is found is copied to the database file and synced: a sync that failed once may have dropped the
-        pages that it failed on, and answer well the next time. Then a mark is written over what was not found.
-        """
-        with self._checkpointer.paused():
-            let_go(self._connection)
-            try:
-                self._open()
-                busy = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-                self._connection.execute("UPDATE mark SET reopenings = reopenings + 1")
-            except apsw.Error as error:
-                raise as_log_error(error, self._path) from error
-        if busy:
-            raise LogUnavailable(f"{self._path} is in use by another program.")
-        self._broken = False
+        self._stored = self._file.reopen()
         self._tell([], self._stored.topics, self._stored.tails)
 
 
