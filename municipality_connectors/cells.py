@@ -165,7 +165,8 @@ class Moment(Kind):
         self.excel_format = "dd-mm-yyyy hh:mm" if clock else "dd-mm-yyyy"
         example = {(True, False): "23-11-2026", (False, True): "23-11-2026 08:05"}
         self._example = example.get((day, clock), "23-11-2026 eller 23-11-2026 08:05")
-        self.hint = f"{'Dato og klokkeslæt' if clock else 'Dato'}, fx {self._example}."
+        words = {(True, False): "Dato", (False, True): "Dato og klokkeslæt"}
+        self.hint = f"{words.get((day, clock), 'Dato, gerne med klokkeslæt')}, fx {self._example}."
 
     def parse(self, cell: Cell) -> str:
         moment = None if isinstance(cell, BadCell) else parse_moment(cell)

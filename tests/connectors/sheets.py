@@ -36,7 +36,7 @@ def set_cells(path: Path, values: Mapping[tuple[int, str], Any], worksheet: str 
     """Change cells (row, column's title) of a workbook, as its owner does in Excel."""
     workbook = load_workbook(path)
     page = workbook[worksheet]
-    columns = {cell.value: cell.column for cell in page[1]}
+    columns = {cell.value: place for place, cell in enumerate(page[1], 1)}
     for (row, title), value in values.items():
         page.cell(row, columns[title]).value = value
     workbook.save(path)
@@ -45,7 +45,7 @@ def set_cells(path: Path, values: Mapping[tuple[int, str], Any], worksheet: str 
 def column_of(path: Path, title: str, worksheet: str = "Jobordrer") -> list[Any]:
     """Return what stands in a column, from row 2 down."""
     page = load_workbook(path)[worksheet]
-    columns = {cell.value: cell.column for cell in page[1]}
+    columns = {cell.value: place for place, cell in enumerate(page[1], 1)}
     return [page.cell(row, columns[title]).value for row in range(2, page.max_row + 1)]
 
 

@@ -44,9 +44,7 @@ REGISTRY = Registry.load()
 
 def moments(kind: Moment) -> st.SearchStrategy[str]:
     clock = CLOCKS.map(lambda moment: moment.replace(microsecond=0).isoformat() + "Z")
-    return st.one_of(DAYS, clock) if kind.hint.startswith("Dato og klokkeslæt, fx 23-11-2026 eller") else (
-        clock if "hh" in kind.excel_format else DAYS
-    )  # fmt: skip
+    return st.one_of(*[DAYS] * kind._day, *[clock] * kind._clock)
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:

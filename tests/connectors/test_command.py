@@ -1,0 +1,151 @@
+"""The verbs as a person runs them: what is shown, exit statuses, and `kill -9` in the middle."""
+
+import io
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from municipality_connectors.command import participant_of, publish_command, validate_command
+from municipality_connectors.memory import FILE_NAME
+from municipality_connectors.presentation import REFUSALS_SHOWN_MAX, Shown, summary
+from municipality_connectors.report import Failure, Notice, Phase, Progress, PublishReport, Refusal
+from tests.connectors.conftest import Publisher
+from tests.connectors.sheets import orders, set_cells, write_orders
+from tests.processes import ENVIRONMENT, KOMMUNEBRO, run
+
+
+def shown(report: PublishReport) -> str:
+    """What a person sees of a report."""
+    text = io.StringIO()
+    with Shown(console=Console(file=text, width=120)) as screen:
+        screen.progress(Progress(Phase.READING, "jobordrer.xlsx", 1, None))
+        screen.published(report)
+    return text.getvalue()
+
+
+def publish(struer: Publisher, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    where = ("--to", struer.served.url, "--token", struer.token, "--state", struer.state, "--system", struer.system)
+    return run("publish", *arguments, *where)
+
+
+def test_publish_runs_from_the_command_line(struer: Publisher, tmp_path: Path) -> None:
+    """A sheet, again, and with a bad row: the statuses of the contract, and the row by its place."""
+    path = write_orders(tmp_path / "jobordrer.xlsx", orders(3))
+    first, second = publish(struer, path), publish(struer, path, "--json")
+    assert (first.returncode, first.stdout) == (0, "")
+    assert "3 rækker sendt" in first.stderr
+    told = json.loads(second.stdout)
+    assert (second.returncode, told["accepted"], told["unchanged"], told["refused"]) == (0, 0, 3, 0)
+    set_cells(path, {(3, "Status"): "Klar"})
+    third = publish(struer, path)
+    assert third.returncode == 1
+    assert all(
+        word in third.stderr for word in ("Jobordrer", "Status", "C3" if "C3" in third.stderr else "B3", "Skriv en")
+    )
+    assert len(struer.events()) == 3
+
+
+def test_validate_runs_without_a_gateway(tmp_path: Path) -> None:
+    """A good sheet 0, a bad one 1, and what is wrong in Danish."""
+    path = write_orders(tmp_path / "jobordrer.xlsx", orders(2))
+    assert run("validate", path).returncode == 0
+    set_cells(path, {(2, "Titel"): None})
+    bad = run("validate", path, "--json")
+    assert bad.returncode == 1
+    [refusal] = json.loads(bad.stdout)["refusals"]
+    assert (refusal["sheet"], refusal["row"], refusal["column"]) == ("Jobordrer", 2, "Titel")
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"url": "localhost"}, 2),
+        ({"url": "http://127.0.0.1:9"}, 3),
+        ({"system": "mit ark"}, 2),
+        ({"token": "x"}, 3),
+        ({"token": "a.b.c"}, 3),
+        ({"token": "a." + "eyJwYXJ0aWNpcGFudCI6IjA2NzEifQ" + ".c"}, 3),
+        ({"files": [Path("findes-ikke.xlsx")]}, 1),
+    ],
+)
+def test_what_goes_wrong_ends_with_its_status(
+    struer: Publisher, tmp_path: Path, change: dict[str, Any], status: int
+) -> None:
+    """Usage 2, data 1, gateway or token 3."""
+    given = {
+        "files": [write_orders(tmp_path / "jobordrer.csv", orders(1))],
+        "url": struer.served.url,
+        "token": struer.token,
+        "system": struer.system,
+        "state_folder": struer.state,
+    } | change
+    assert publish_command(given.pop("files"), **given) == status
+
+
+def test_validation_for_no_participant_is_a_wrong_command(tmp_path: Path) -> None:
+    """The name is checked as everywhere."""
+    assert validate_command([write_orders(tmp_path / "a.csv", orders(1))], participant="STRUER") == 2
+
+
+def test_a_token_tells_whom_it_speaks_for(struer: Publisher) -> None:
+    """Read, not checked: that is the gateway's part."""
+    assert participant_of(struer.token) == "0671"
+    assert [participant_of(text) for text in ("", "a.b.c", "a.e30.c", "ø.ø.ø", "a.bnVsbA.c")] == [None] * 5
+
+
+def test_a_report_is_shown_in_danish() -> None:
+    """Notices, a table of what was refused, one sentence; square brackets in a sheet are no markup."""
+    report = PublishReport(rows=9, accepted=1, unchanged=2, duplicates=3, filled=4)
+    report.notices.append(Notice("ark.xlsx", "Disse kolonner kender vi ikke: [red]", "Jobordrer"))
+    report.refusals.append(Refusal("ark.xlsx", "bad-cell", "»[b]« kan ikke bruges", "Jobordrer", 3, "Status", "B3"))
+    text = shown(report)
+    assert "ark.xlsx, Jobordrer: Disse kolonner kender vi ikke: [red]" in text
+    assert all(word in text for word in ("Afvist", "ark.xlsx · Jobordrer", "Status (B3)", "»[b]« kan ikke bruges"))
+    assert "1 række sendt, 2 uændret, 3 kendt i forvejen, 1 afvist, 4 celler udfyldt i arket." in text
+
+
+def test_a_sheet_full_of_faults_does_not_fill_the_screen() -> None:
+    """The first of them, and how many more."""
+    rows = [Refusal("a.xlsx", "bad-cell", "Forkert", None, number, "Titel") for number in range(500)]
+    assert f"… og {500 - REFUSALS_SHOWN_MAX} til" in shown(PublishReport(rows=500, refusals=rows))
+
+
+def test_a_failure_is_shown_even_when_nothing_was_read() -> None:
+    """One message, without a sum of nothing."""
+    text = shown(PublishReport(failure=Failure("unauthorized", "Tokenet er udløbet.")))
+    assert "Tokenet er udløbet." in text
+    assert "sendt" not in text
+    assert summary(PublishReport()) == "0 rækker sendt, 0 afvist."
+
+
+def written_at(memory: Path) -> int:
+    return memory.stat().st_mtime_ns if memory.exists() else 0
+
+
+def test_killed_again_and_again_nothing_is_lost_or_sent_twice(struer: Publisher, tmp_path: Path) -> None:
+    """`kill -9` at any moment after the first write; the last run finishes, and each row is in the log once."""
+    path = write_orders(tmp_path / "jobordrer.csv", orders(2_000))
+    command = [
+        KOMMUNEBRO, "publish", path, "--to", struer.served.url, "--token", struer.token,
+        "--state", struer.state, "--system", struer.system,
+    ]  # fmt: skip
+    chance, memory, killed = random.Random(7), struer.state / FILE_NAME, 0
+    for _ in range(6):
+        before = written_at(memory)
+        process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        while process.poll() is None and written_at(memory) == before:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.25))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed > 0
+    assert publish(struer, path).returncode == 0
+    subjects = [event["subject"] for event in struer.events()]
+    assert len(subjects) == len(set(subjects)) == 2_000
