@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
-from prometheus_client import Counter
 
 from broker_adapters.codec import encode_published
-from broker_adapters.log import Log, LogError, LogFull, OffsetOutOfRange, Record
+from broker_adapters.log import Log, LogError, OffsetOutOfRange, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal, may_publish
 from exchange_gateway.known_events import Known, KnownEvents, known_key
+from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.problems import Problem
 from exchange_gateway.settings import Limits
 from exchange_gateway.telemetry import Metrics, log_event
@@ -24,9 +24,6 @@ from schemas import strict_json
 from schemas.event import Event, InvalidEvent, digest, format_time
 from schemas.identifiers import pub_topic
 from schemas.registry import Registry
-
-RETRY_AFTER_S = 2
-"""What a publisher is told to wait when the log does not answer."""
 
 
 class Accepted(NamedTuple):
@@ -96,7 +93,6 @@ class Ingest:
         self._log, self._registry, self._known = log, registry, known
         self._digest_key, self._limits, self._clock, self._metrics = digest_key, limits, clock, metrics
         self._under_way: dict[int, asyncio.Future[Known | Problem]] = {}
-        self._counters: dict[tuple[str, str], Counter] = {}
         self._topics: set[str] = set()
         self._uncertain: set[str] = set()
         self._catching_up = asyncio.Lock()
@@ -312,9 +308,10 @@ class Ingest:
         await self._log.settle(topics)
         await self.catch_up(topics)
 
-    async def catch_up(self, topics: Iterable[str] | None = None) -> int:
+    async def catch_up(self, topics: Iterable[str] | None = None, *, grace_s: float = 0.0) -> int:
         """Read into the index what the log holds beyond it; all `pub` topics unless some are named.
 
+        grace_s: how long this gateway's own appends may still take to reach the index by themselves.
         Returns the number of events read. Raises `LogError`.
         """
         async with self._catching_up:
@@ -322,10 +319,17 @@ class Ingest:
                 topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
                 self._topics.update(topics)
             ends = await self._log.ends(topics)
-            behind = {topic: end for topic, end in ends.items() if self._known.positions.get(topic, 0) < end}
+            behind = self._behind(ends)
+            if behind and grace_s:
+                # Under load some of our own are always on their way; reading them back is work for nothing.
+                await asyncio.sleep(grace_s)
+                behind = self._behind(ends)
             read = await self._read_up_to(behind) if behind else 0
             self._uncertain.difference_update(ends)
             return read
+
+    def _behind(self, ends: dict[str, int]) -> dict[str, int]:
+        return {topic: end for topic, end in ends.items() if self._known.positions.get(topic, 0) < end}
 
     async def _read_up_to(self, ends: dict[str, int]) -> int:
         read = 0
@@ -362,16 +366,12 @@ class Ingest:
         log_event("known_events_caught_up", events=read)
 
     def _count(self, checked: list[Checked | Refused], outcomes: list[Outcome]) -> None:
-        # By hand: `collections.Counter` and looking labels up took a tenth of publishing one event.
         counts: dict[tuple[str, str], int] = {}
         for item, outcome in zip(checked, outcomes, strict=True):
             labels = (item.event.name if isinstance(item, Checked) else "unknown", _outcome_name(outcome))
             counts[labels] = counts.get(labels, 0) + 1
         for labels, number in counts.items():
-            counter = self._counters.get(labels)
-            if counter is None:
-                counter = self._counters[labels] = self._metrics.events.labels(*labels)
-            counter.inc(number)
+            self._metrics.count(self._metrics.events, labels, number)
         for outcome in outcomes:
             if isinstance(outcome, Refused):
                 self._metrics.refused.labels(outcome.problem.type.name).inc()
@@ -381,24 +381,3 @@ def _outcome_name(outcome: Outcome) -> str:
     if isinstance(outcome, Refused):
         return "refused"
     return "duplicate" if outcome.duplicate else "accepted"
-
-
-def unavailable(detail: str) -> Problem:
-    """Return the problem of an append whose outcome nobody knows."""
-    return Problem(
-        "log-unavailable",
-        f"{detail} Whether the event was recorded is not known; send the same again, which is safe.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
-
-
-def problem_of_log(error: BaseException) -> Problem:
-    """Turn the log's error into what a publisher is told. One that no table knows stays an error."""
-    if isinstance(error, Problem):
-        return error
-    retry = {"Retry-After": str(RETRY_AFTER_S)}
-    if isinstance(error, LogFull):
-        return Problem("insufficient-storage", "The disk is full; nothing was recorded.", headers=retry)
-    if isinstance(error, LogError | TimeoutError):
-        return unavailable("The log does not answer.")
-    return Problem("internal", "An unexpected fault while recording; it is logged.")

@@ -135,7 +135,7 @@ class Gateway:
     async def _follow(self) -> None:
         """Keep the index of known events current with what other gateways append."""
         while True:
-            await self.ingest.catch_up()
+            await self.ingest.catch_up(grace_s=FOLLOW_EVERY_S)
             await asyncio.sleep(FOLLOW_EVERY_S)
 
     async def fresh_book(self) -> AgreementBook:

@@ -72,6 +72,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[Any, ...], Counter] = {}
         self.events = Counter(
             "kommunebro_events_total",
             "Events taken in, by type and what became of them.",
@@ -113,3 +114,11 @@ class Metrics:
             "Event ids held in memory to recognise duplicates.",
             registry=self.registry,
         )
+
+    def count(self, counter: Counter, labels: tuple[str, ...], number: int = 1) -> None:
+        """Add to the counter of `labels`, remembered: finding it took a tenth of publishing one event."""
+        place = (counter, *labels)
+        child = self._children.get(place)
+        if child is None:
+            child = self._children[place] = counter.labels(*labels)
+        child.inc(number)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
 from broker_adapters.log import LogError
@@ -16,7 +15,7 @@ from exchange_gateway.api import alliances, audit, health, job_orders, schemas_a
 from exchange_gateway.api.described import describe
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send
-from exchange_gateway.ingest import problem_of_log
+from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import log_event
 from schemas.event import Violation
 
@@ -33,7 +32,6 @@ class App:
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
         self._fastapi = build_fastapi(gateway)
         self._metrics = gateway.metrics
-        self._counters: dict[tuple[Any, ...], Counter] = {}
         self._ids = map("{:x}".format, itertools.count())
         self._run = secrets.token_hex(4)
 
@@ -56,13 +54,7 @@ class App:
             return
         except Exception as error:  # noqa: BLE001  # the last place where one can be told
             await self._fail(scope, receive, answer, request_id, error)
-        self._count(scope["method"][:10], route or "unknown", answer.status)
-
-    def _count(self, *labels: Any) -> None:
-        counter = self._counters.get(labels)
-        if counter is None:
-            counter = self._counters[labels] = self._metrics.requests.labels(*map(str, labels))
-        counter.inc()
+        self._metrics.count(self._metrics.requests, (scope["method"][:10], route or "unknown", str(answer.status)))
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str, error: Exception) -> None:
         problem = _problem_of(error)
