@@ -216,20 +216,28 @@ class KafkaProcessor(Processor):
         await producer.begin_transaction()
         queues = {topic: self._batches(records) for topic, records in content.items()}
         sent: list[tuple[str, int, asyncio.Future[Any]]] = []
+        try:
+            await self._send(queues, sent)
+            # aiokafka would commit although a batch failed: each answer is looked at first.
+            answers = await asyncio.gather(*(answer for _, _, answer in sent))
+            await producer.commit_transaction()
+            if any(answer.offset < 0 for answer in answers):
+                raise LogUnavailable(f"A step of {self._name} is written, at offsets unknown.", outcome_unknown=True)
+        finally:
+            for _, _, answer in sent:
+                answer.cancel()
+        return {topic: answer.offset + count for (topic, count, _), answer in zip(sent, answers, strict=True)}
+
+    async def _send(self, queues: dict[str, deque[Any]], sent: list[tuple[str, int, asyncio.Future[Any]]]) -> None:
+        """Send every topic's batches: the first of all before the second of any, which waits for the first to leave."""
         while queues:
-            # The first of all topics before the second of any: a second waits for the first to leave.
             for topic, batches in list(queues.items()):
                 batch = batches.popleft()
-                answer = await producer.send_batch(batch, self._settings.prefix + topic, partition=0)
-                # Where one fails the others are not waited for, but their failures must be looked at by somebody.
-                answer.add_done_callback(_look_at)
-                sent.append((topic, batch.record_count(), answer))
+                count = batch.record_count()
+                answer = await self._producer.send_batch(batch, self._settings.prefix + topic, partition=0)
+                sent.append((topic, count, answer))
                 if not batches:
                     del queues[topic]
-        # aiokafka would commit although a batch failed: each answer is looked at first.
-        answers = await asyncio.gather(*(answer for _, _, answer in sent))
-        await producer.commit_transaction()
-        return {topic: answer.offset + count for (topic, count, _), answer in zip(sent, answers, strict=True)}
 
     async def _learn(self, topics: Iterable[str]) -> None:
         """Have the producer know all topics before the first batch, in one request and not one for each."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
@@ -87,5 +88,15 @@ async def drop(producer: Any) -> None:
     if sender is not None:
         sender.cancel()
         await asyncio.wait([sender], timeout=CLOSE_S)
-    # Else who waits for a batch of it would wait for ever.
-    producer._message_accumulator.fail_all(errors.ProducerClosed())  # noqa: SLF001
+    _fail(producer._message_accumulator)  # noqa: SLF001
+
+
+def _fail(accumulator: Any) -> None:
+    """Fail every batch that was not decided: else who waits for one would wait for ever."""
+    batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]  # noqa: SLF001
+    accumulator.fail_all(errors.ProducerClosed())
+    for batch in batches:
+        for future in (batch.future, batch._drain_waiter):  # noqa: SLF001
+            # Looked at, so that asyncio does not complain where nobody waits.
+            if future.done() and not future.cancelled():
+                future.exception()
