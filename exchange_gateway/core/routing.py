@@ -54,14 +54,10 @@ class Form(StrEnum):
 class Forward(NamedTuple):
     """The event goes into an alliance. reason: why, where it is a retraction for another reason than its status."""
 
+    alliance: str
     agreement: AgreementVersion
     form: Form = Form.SHOWN
     reason: Reason | None = None
-
-    @property
-    def alliance(self) -> str:
-        """The alliance's id."""
-        return self.agreement.alliance
 
 
 class Withhold(NamedTuple):
@@ -206,13 +202,13 @@ def _decide(event: Event, alliance: str, verdict: _Verdict, known: Known, in_for
     status = event.data.get(STATUS_PROPERTIES.get(event.name, ""))
     if isinstance(verdict, AgreementVersion):
         if status not in OVER.get(event.name, ()):
-            return Forward(verdict)
+            return Forward(alliance, verdict)
         if alliance in known.shared or alliance in known.closed:
-            return Forward(verdict, Form.ENDED)
+            return Forward(alliance, verdict, Form.ENDED)
         return Withhold(Reason.OVER_BEFORE_SHARED, alliance)
     if alliance not in known.shared:
         return Withhold(verdict, alliance)
     # A clock that went back can make an agreement wait again; what it shared is retracted all the same.
     agreement = in_force.by_id.get(alliance) or in_force.waiting[alliance]
     form = Form.ENDED if status in OUT_OF_SIGHT.get(event.name, ()) else Form.RETRACTED
-    return Forward(agreement, form, verdict)
+    return Forward(alliance, agreement, form, verdict)

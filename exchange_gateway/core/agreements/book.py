@@ -121,10 +121,12 @@ def _in_force(versions: Mapping[str, list[AgreementVersion]], at_us: int) -> InF
 def _read(offset: int, value: bytes) -> AgreementVersion:
     try:
         record: dict[str, Any] = orjson.loads(value)
+        agreement = parse_agreement(record["agreement"])
         return AgreementVersion(
+            alliance=agreement.id,
             number=record["version"],
             offset=offset,
-            agreement=parse_agreement(record["agreement"]),
+            agreement=agreement,
             body=record["agreement"],
             changed_by=record["changedBy"],
             changed_at=record["changedAt"],

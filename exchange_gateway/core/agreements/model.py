@@ -59,21 +59,17 @@ class Agreement:
 class AgreementVersion:
     """An agreement as it stands in `control.agreements`.
 
-    number: 1 for the first. offset: where it stands. body: the agreement as its coordinator wrote it.
-    changed_at: RFC 3339.
+    alliance: the agreement's id. number: 1 for the first. offset: where it stands. body: the agreement as
+    its coordinator wrote it. changed_at: RFC 3339.
     """
 
+    alliance: str
     number: int
     offset: int
     agreement: Agreement
     body: dict[str, Any]
     changed_by: str
     changed_at: str
-
-    @property
-    def alliance(self) -> str:
-        """The agreement's id."""
-        return self.agreement.id
 
     @property
     def etag(self) -> str:
