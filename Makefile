@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-suite test-outside outside-programs bench lock format clean
+.PHONY: help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: setup ## put imports in order and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix
 
 RESOLVE := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11
+
+sheets: setup ## make examples/sheets and the tables in docs/sheets.md anew
+	$(BIN)/python -m municipality_connectors.make_example_sheets
 
 lock: ## resolve the lock files anew: requirements.lock for work, deploy/requirements.lock for the image
 	$(PYTHON) -m venv .venv-lock

@@ -54,13 +54,13 @@ def verbs(command: Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, C
 VERBS = dict(verbs(typer.main.get_command(command_line)))
 
 
-@pytest.mark.parametrize("row", settings_rows(Settings), ids=lambda row: row.split("`")[1])
+@pytest.mark.parametrize("row", list(settings_rows(Settings)), ids=lambda row: row.split("`")[1])
 def test_every_setting_is_documented_as_it_is(row: str) -> None:
     """Name, variable, default and meaning of each setting stand in docs/operations.md."""
     assert row in text("operations.md").splitlines()
 
 
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", list(PROBLEMS.values()), ids=lambda problem: problem.name)
 def test_every_problem_type_is_documented_as_it_is(problem) -> None:
     """Status, title, explanation and whether trying again helps stand in docs/errors.md."""
     again = "yes" if problem.retryable else "no"
@@ -84,36 +84,36 @@ def test_every_log_line_is_documented() -> None:
     assert sorted(documented) == sorted(get_args(LogEvent))
 
 
-@pytest.mark.parametrize("name", EventName)
+@pytest.mark.parametrize("name", list(EventName))
 def test_every_event_type_is_documented(name: EventName) -> None:
     """Each event type, and the property that holds its id, stand in docs/events.md."""
     assert f"| `{name.type}` | `{name.id_property}` |" in text("events.md")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_is_documented_with_its_options(verb: str) -> None:
     """Each verb and each of its options stand in its part of docs/commands.md."""
     heading = f"kommunebro {verb}"
-    parts = {part.partition("\n")[0].strip(): part for part in re.split(r"^## ", text("commands.md"), flags=re.MULTILINE)}
-    part = next((part for title, part in parts.items() if heading in title.replace("`", "").split(", ")), None)
+    parts = re.split(r"^## ", text("commands.md"), flags=re.MULTILINE)
+    part = next((part for part in parts if heading in part.partition("\n")[0].replace("`", "").split(", ")), None)
     assert part is not None, f"docs/commands.md has no part with {heading}"
     wanted = [option for parameter in VERBS[verb].params for option in parameter.opts if option.startswith("-")]
     assert [option for option in wanted if f"`{option}" not in part] == []
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_shows_an_example(verb: str) -> None:
     """`--help` of each verb ends with an example that begins as one types it."""
     assert f"Example: kommunebro {verb}" in (VERBS[verb].help or "")
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_for_withholding_is_documented(reason: Reason) -> None:
     """Each reason that `audit.forwarding` can hold stands in docs/agreements.md."""
     assert f"| `{reason}` |" in text("agreements.md")
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", list(Role))
 def test_every_role_is_documented(role: Role) -> None:
     """Each role that a token can give stands in docs/access.md."""
     assert f"| `{role}` |" in text("access.md")

@@ -104,7 +104,7 @@ def test_it_says_where_it_is(demo: RunningDemo) -> None:
     assert httpx.get(f"{demo.url}/readyz", timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", list(Role))
 def test_it_has_a_token_for_each_role(demo: RunningDemo, role: Role) -> None:
     """Each role's token is there, and counts."""
     assert get(demo, "/v1/alliances", role).status_code == 200
