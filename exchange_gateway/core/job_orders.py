@@ -23,8 +23,9 @@ CLOSED = frozenset({"filled", "expired", "withdrawn"})
 BETWEEN = "\x1e"
 """Stands before each code in a row's list of codes, so that a code is found from its beginning."""
 
+_FENCE = "\x1f"
+
 TEXT_CHARACTERS_MAX = 20_000
-_CONTROLS = dict.fromkeys((number for number in (*range(32), 127) if chr(number) != BETWEEN), " ")
 
 
 class Facets(NamedTuple):
@@ -83,13 +84,18 @@ def facets_of(sighting: Sighting) -> Facets:
     codes, industries = _objects(occupation, "codes"), _objects(company, "industryCodes")
     municipality = workplace.get("municipality")
     labels = _texts(occupation.get("label"), *(code.get("label") for code in codes))
+    # One text for all of them: making texts comparable is what takes the time here.
+    text = " ".join(_searched(sighting.subject, data, company, workplace, labels))
+    listed = [part.replace(_FENCE, " ") for part in (" / ".join(labels), _codes(codes), _codes(industries))]
+    together = normal(_FENCE.join((*listed, text[:TEXT_CHARACTERS_MAX])))
+    occupation, occupation_codes, industry_codes, text = together.split(_FENCE, 3)
     return Facets(
         status=str(data.get("status")),
         municipality=municipality if isinstance(municipality, str) else None,
-        occupation=normal(BETWEEN.join(labels)),
-        occupation_codes=_codes(codes),
-        industry_codes=_codes(industries),
-        text=normal(" ".join(_searched(sighting.subject, data, company, workplace, labels)))[:TEXT_CHARACTERS_MAX],
+        occupation=occupation,
+        occupation_codes=occupation_codes,
+        industry_codes=industry_codes,
+        text=text,
     )
 
 
@@ -113,16 +119,15 @@ def _searched(
 
 def _codes(codes: Iterable[Mapping[str, Any]]) -> str:
     """Write codes so that one is found by its beginning, with its system's name before it or without."""
-    found = [(str(code.get("system")), str(code.get("code"))) for code in codes]
-    return "".join(f"{BETWEEN}{normal(code)}{BETWEEN}{normal(f'{system}:{code}')}" for system, code in found)
+    return "".join([f"{BETWEEN}{code.get('code')}{BETWEEN}{code.get('system')}:{code.get('code')}" for code in codes])
 
 
 def normal(text: str) -> str:
-    """Return a text as it is compared: case and the spelling of letters do not matter, nor do controls."""
+    """Return a text as it is compared: case and the spelling of letters do not matter."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    text = text.casefold()
-    return text if text.isprintable() else text.translate(_CONTROLS)
+    # A null would end the text where the database compares.
+    return text.casefold().replace("\0", " ")
 
 
 def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

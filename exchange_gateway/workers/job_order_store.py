@@ -37,7 +37,7 @@ CREATE TABLE job_order (
     status TEXT NOT NULL, municipality TEXT, occupation TEXT NOT NULL, occupation_codes TEXT NOT NULL,
     industry_codes TEXT NOT NULL, text TEXT NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE UNIQUE INDEX thing ON job_order (subject, owner, space);
-CREATE INDEX by_first ON job_order (space, first_ms DESC, owner, subject);
+CREATE INDEX by_first ON job_order (space, first_ms DESC, owner, subject, status, municipality);
 CREATE INDEX by_recorded ON job_order (space, recorded_ms);
 PRAGMA user_version = {FORMAT};
 """
@@ -154,25 +154,22 @@ def _connect(path: Path) -> apsw.Connection:
 
 def _first_copies(connection: apsw.Connection, sightings: Sequence[Sighting]) -> Iterator[Sighting]:
     """Leave out what was published before under the same source and id, and remember what is new."""
-    published = [sighting.event_number for sighting in sightings if sighting.is_published]
-    known = _known(connection, published)
-    if published:
-        fresh = sorted(set(published) - known)
-        connection.executemany("INSERT INTO seen VALUES (?)", [(number,) for number in fresh])
+    new = _remember(connection, [sighting.event_number for sighting in sightings if sighting.is_published])
     for sighting in sightings:
-        if sighting.is_published:
-            if sighting.event_number in known:
-                continue
-            known.add(sighting.event_number)
-        yield sighting
+        if not sighting.is_published:
+            yield sighting
+        elif sighting.event_number in new:
+            new.discard(sighting.event_number)
+            yield sighting
 
 
-def _known(connection: apsw.Connection, numbers: Sequence[int]) -> set[Any]:
+def _remember(connection: apsw.Connection, numbers: Sequence[int]) -> set[Any]:
+    """Note events as seen; return those that were not."""
     if not numbers:
         return set()
-    places = ", ".join("?" * len(numbers))
-    found = connection.execute(f"SELECT event_number FROM seen WHERE event_number IN ({places})", numbers)  # noqa: S608
-    return {number for (number,) in found.fetchall()}
+    places = ", ".join(["(?)"] * len(numbers))
+    sql = f"INSERT INTO seen VALUES {places} ON CONFLICT DO NOTHING RETURNING event_number"  # noqa: S608
+    return {number for (number,) in connection.execute(sql, numbers).fetchall()}
 
 
 def _flat(row: Row) -> list[Any]:

@@ -147,7 +147,7 @@ async def test_an_answer_that_breaks_off_does_not_look_whole(tmp_path: Path, mon
         await gateway.log.append(PUB, [NewRecord(b'{"x":"%b"}' % (b"y" * 10_000))] * 400)
         break_off(gateway, monkeypatch)
         listening = listen("127.0.0.1", 0)
-        config = uvicorn.Config(App(gateway), lifespan="off", log_config=None)  # type: ignore[arg-type]
+        config = uvicorn.Config(App(gateway), lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"

@@ -198,7 +198,7 @@ async def test_pages(house: House) -> None:
     """`next` leads on until it is null; the newest come first."""
     await house.record("pub.0671.job-order", *(published(f"order-{n:02}") for n in range(12)))
     met: list[str] = []
-    after: dict[str, str] = {}
+    after: dict[str, Any] = {}
     while True:
         page = (await house.get("0671", limit=5, **after)).json()
         met += [item["jobOrderId"] for item in page["jobOrders"]]
