@@ -73,12 +73,28 @@ class Registers:
         return [entry for entry in found if entry is not None]
 
     def occupation(self, system: str, code: str, on: date) -> Code | None:
-        """Return what an occupation's code meant on that day, or None where no register here knows it."""
-        return _valid(self._occupations.get((system, code), ()), on)
+        """Return what an occupation's code meant on that day: itself, or the nearest group that holds it.
+
+        None where no register here knows either.
+        """
+        return _nearest(self._occupations, system, code, on)
 
     def industry(self, system: str, code: str, on: date) -> Code | None:
-        """Return what an industry's code meant on that day, or None where no register here knows it."""
-        return _valid(self._industries.get((system, code), ()), on)
+        """Return what an industry's code meant on that day: itself, or the nearest group that holds it.
+
+        None where no register here knows either.
+        """
+        return _nearest(self._industries, system, code, on)
+
+
+def _nearest(entries: dict[tuple[str, str], list[Code]], system: str, code: str, on: date) -> Code | None:
+    """Look a code up, and each time with a digit less; codes that are no digits have no groups."""
+    shortest = 1 if code.isdecimal() else len(code)
+    for length in range(len(code), shortest - 1, -1):
+        found = _valid(entries.get((system, code[:length]), ()), on)
+        if found is not None:
+            return found
+    return None
 
 
 def _by_key(pairs: Iterable[tuple[Key, Entry]]) -> dict[Key, list[Entry]]:
