@@ -5,11 +5,10 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import typer
-from click import Command, Group
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -43,12 +42,13 @@ def settings_rows(model: type[BaseModel], variable: str = "KOMMUNEBRO_", path: s
             yield f"| `{path}{name}` | `{variable}{name.upper()}` | {default} | {field.description} |"
 
 
-def verbs(command: Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
-    if isinstance(command, Group):
-        for name, inner in command.commands.items():
-            yield from verbs(inner, (*path, name))
-    else:
+def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every verb with its command; a group of them is one with `commands`."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
         yield " ".join(path), command
+    for name, one in (inner or {}).items():
+        yield from verbs(one, (*path, name))
 
 
 VERBS = dict(verbs(typer.main.get_command(command_line)))
