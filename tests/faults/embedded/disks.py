@@ -39,6 +39,9 @@ class Disk(apsw.VFS):
     def opened(self, path: str) -> None:
         """Take note that a file was opened."""
 
+    def read(self, path: str) -> None:
+        """Take note of a read before it is made, or raise an error of `apsw`."""
+
 
 class DiskFile(apsw.VFSFile):
     """A file on such a disk."""
@@ -48,6 +51,10 @@ class DiskFile(apsw.VFSFile):
         self._disk = disk
         self._path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         disk.opened(self._path)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        self._disk.read(self._path)
+        return super().xRead(amount, offset)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         with self._disk.still:

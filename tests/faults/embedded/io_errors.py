@@ -1,13 +1,14 @@
 """G6: the n-th write, sync or truncate fails, for every n of a scenario, once and for good.
 
-`python -m tests.faults.embedded.io_errors` tries every n with every error; the suite a part of them.
+`python -m tests.faults.embedded.io_errors` tries every n with every error, `--every 12` a part of them.
 """
 
 import argparse
 import asyncio
+import itertools
 import shutil
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -72,24 +73,41 @@ async def changes_of_a_scenario(folder: Path) -> int:
     return disk.changes
 
 
-async def campaign() -> int:
-    """Try every n with every error; print what went wrong, and return how often."""
-    with tempfile.TemporaryDirectory() as temporary:
+class Tally(NamedTuple):
+    """How many runs there were, how many met the error meant for them, and what was wrong."""
+
+    runs: int
+    failed: int
+    faults: list[str]
+
+
+async def campaign(*, every: int = 1, first: int = 1, until_first_fault: bool = False) -> Tally:
+    """Fail at every n, or every so many, with every error, once and for good."""
+    with scenario.scratch() as temporary:
         changes = await changes_of_a_scenario(Path(temporary))
-    wrong = tried = failed = 0
-    for for_good in (False, True):
-        for error in ERRORS:
-            for fail_at in range(1, changes + 1):
-                disk = FailingDisk(fail_at, error, for_good=for_good)
-                with tempfile.TemporaryDirectory() as temporary:
-                    faults = await faults_with(Path(temporary), disk)
-                tried, failed, wrong = tried + 1, failed + bool(disk.failed), wrong + bool(faults)
-                for fault in faults:
-                    print(f"{error.__name__} at change {fail_at}, for good: {for_good}: {fault}")  # noqa: T201
-    print(f"{tried} runs of {changes} changes each, {failed} of them met their error, {wrong} went wrong")  # noqa: T201
-    return wrong
+    runs, failed, faults = 0, 0, list[str]()
+    for for_good, error in itertools.product((False, True), ERRORS):
+        for fail_at in range(first, changes + 1, every):
+            disk = FailingDisk(fail_at, error, for_good=for_good)
+            with scenario.scratch() as temporary:
+                found = await faults_with(Path(temporary), disk)
+            runs, failed = runs + 1, failed + bool(disk.failed)
+            if until_first_fault and found:
+                return Tally(runs, failed, found)
+            faults += [f"{error.__name__} at change {fail_at}, for good {for_good}: {fault}" for fault in found]
+        first = first % every + 1  # another part of the changes for each error
+    return Tally(runs, failed, faults)
+
+
+def main() -> int:
+    """Fail as asked; return 1 when something was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=1, help="fail at every so manyth change only")
+    tally = asyncio.run(campaign(every=parser.parse_args().every))
+    print(f"{tally.runs} runs, {tally.failed} of them met their error: {len(tally.faults)} faults")  # noqa: T201
+    print(*tally.faults[:10], sep="\n")  # noqa: T201
+    return int(bool(tally.faults))
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    raise SystemExit(bool(asyncio.run(campaign())))
+    raise SystemExit(main())

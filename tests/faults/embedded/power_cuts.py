@@ -7,7 +7,6 @@ some, or it would prove nothing.
 import argparse
 import asyncio
 import random
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -59,11 +58,16 @@ async def cut_power(folder: Path, chance: random.Random, cuts: int, synchronous:
     return found
 
 
+def lay_out(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files."""
+    folder.mkdir()
+    for name, contents in files.items():
+        (folder / name).write_bytes(contents)
+
+
 async def harm_of(cut: Cut, folder: Path) -> list[str]:
     """Let power return, and return what is wrong then."""
-    folder.mkdir()
-    for name, contents in cut.files.items():
-        await asyncio.to_thread((folder / name).write_bytes, contents)
+    lay_out(folder, cut.files)
     try:
         return await scenario.faults_found(folder, cut.ledger)
     except LogError as error:
@@ -75,7 +79,7 @@ async def campaign(times: int, seed: int, synchronous: Synchronous, cuts_a_run: 
     done, harmed, first_faults = 0, 0, list[str]()
     while done < times:
         seed += 1
-        with tempfile.TemporaryDirectory() as temporary:
+        with scenario.scratch() as temporary:
             folder = Path(temporary)
             cuts = await cut_power(folder / "log", random.Random(seed), cuts_a_run, synchronous)
             for number, cut in enumerate(cuts[: times - done]):

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import tempfile
 from pathlib import Path
 
 from broker_adapters.embedded import EmbeddedLog
@@ -10,6 +12,12 @@ from tests.faults.embedded.ledger import OUTPUT, PROCESSOR, TOPIC, Ledger, read_
 
 CHECKPOINT_PAGES = 12
 """So few that checkpoints happen all the time."""
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes away, in memory where there is a place for it: these disks are not real anyway."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
 
 
 async def run(log: EmbeddedLog, ledger: Ledger, rounds: int = 3) -> None:
@@ -30,8 +38,7 @@ async def run(log: EmbeddedLog, ledger: Ledger, rounds: int = 3) -> None:
 
 
 async def faults_found(folder: Path, ledger: Ledger) -> list[str]:
-    """Open what lies in a folder, on a sound disk, and return what is wrong with it."""
-    ledger = ledger.copy()  # what is appended here is in this folder only
+    """Open what lies in a folder, on a sound disk, append to it, and return what is wrong with it."""
     log = EmbeddedLog(folder)
     await log.open()
     try:
