@@ -7,6 +7,7 @@ fences whoever ran it before: safety never depends on who was told to run what.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
+from types import TracebackType
 from typing import Self
 
 from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable, Processor, Record
@@ -91,8 +92,10 @@ class Forwarder:
             except Fenced:
                 log_event("forwarder_fenced", "warning", shard=shard)
                 pause_s = max(pause_s, FENCED_REST_S)
-            except LogClosed:
-                return
+            except LogClosed as error:
+                if await self._log_is_closed():
+                    return
+                log_event("forwarder_failed", "warning", shard=shard, error=f"LogClosed: {error}"[:300])
             except (LogError, UnreadableAgreement) as error:
                 log_event("forwarder_failed", "warning", shard=shard, error=f"{type(error).__name__}: {error}"[:300])
             except Exception as error:  # noqa: BLE001  # a shard that nobody runs is worse than one that tries again
@@ -101,6 +104,15 @@ class Forwarder:
                 pause_s = PAUSE_FIRST_S
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
+
+    async def _log_is_closed(self) -> bool:
+        try:
+            await self._log.topics()
+        except LogClosed:
+            return True
+        except LogError:
+            return False
+        return False
 
     async def _run_shard(self, shard: int) -> None:
         """Enter the processor first, which fences the predecessor; only then read where it had come to."""
@@ -170,9 +182,17 @@ class _Lane:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._committing is not None:
-            await _stop(self._committing)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        committing = self._committing
+        if committing is None:
+            return
+        await _stop(committing)
+        failure = None if committing.cancelled() else committing.exception()
+        # A commit that failed is the cause of what came after it, such as a processor that is closed.
+        if failure is not None and failure is not error and isinstance(error, Exception):
+            raise failure
 
     @property
     def is_committing(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import pytest
 
-from broker_adapters.log import Fenced, Log, LogUnavailable, NewRecord, Processor
+from broker_adapters.log import Fenced, Log, LogClosed, LogUnavailable, NewRecord, Processor
 from exchange_gateway.clock import HandTurnedClock
 from exchange_gateway.telemetry import Metrics
 from exchange_gateway.workers import forwarder as module
@@ -193,7 +193,7 @@ class Faulty(Processor):
     """A processor whose commits fail now and then, before or after they are durable."""
 
     def __init__(self, inner: Processor, log: "FaultyLog") -> None:
-        self._inner, self._log = inner, log
+        self._inner, self._log, self._failed = inner, log, False
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
@@ -206,11 +206,14 @@ class Faulty(Processor):
         return self._inner.positions()
 
     async def load(self, keys: Iterable[str]) -> dict[str, bytes]:
+        if self._failed:
+            raise LogClosed("a commit failed: enter a new one")
         return await self._inner.load(keys)
 
     async def commit(self, **step: Any) -> None:
         self._log.commits += 1
         turn = self._log.commits % 4
+        self._failed = turn in (1, 3)
         if turn == 1:
             raise LogUnavailable("before the commit")
         await self._inner.commit(**step)
