@@ -15,7 +15,9 @@ MODULE_LINES_MAX = 400
 VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec"}
 """The port and its codec are values and promises; the adapters behind it are not for everyone."""
 
-TOGETHER = {"exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.commands"}
+TOGETHER = {
+    "exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.replay_offline",
+}
 """Where parts are put together; everything may be imported there."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -39,6 +41,9 @@ IMPURE_CALLS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
     "open", "print", "input",
 }
+STARTS_CHILDREN = "broker_adapters/local_kafka"
+"""A tool for development that hands its own environment on to the broker's process, and reads no setting from it."""
+READ_THE_ENVIRONMENT = {"exchange_gateway/settings.py", "exchange_gateway/cli/options.py"}
 ENVIRONMENT = {"os.environ", "os.getenv", "os.environb", "environ", "getenv"}
 
 
@@ -61,10 +66,22 @@ def modules() -> dict[str, Path]:
     return {module_name(path): path for path in sources(*PACKAGES)}
 
 
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree without the blocks that only a type checker reads: they make nothing depend on anything."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not for_types_only(child):
+            yield from executed(child)
+
+
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every module that a file imports, wherever in the file it does so, with the line."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
-    for node in ast.walk(tree(path)):
+    for node in executed(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -176,12 +193,13 @@ def test_only_the_kafka_adapter_knows_aiokafka() -> None:
     assert wrong == []
 
 
-def test_only_the_settings_read_the_environment() -> None:
-    """A setting is read once, in `settings.py`, and handed down."""
+def test_only_settings_and_options_read_the_environment() -> None:
+    """A setting is read once, in `settings.py`, a command's option in `options.py`; both are handed down."""
     wrong = [
         where(path, node.lineno)
         for path in sources(*PACKAGES)
-        if path.name != "settings.py"
+        if path.relative_to(ROOT).as_posix() not in READ_THE_ENVIRONMENT
+        and not path.relative_to(ROOT).as_posix().startswith(STARTS_CHILDREN)
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.Attribute) and dotted(node) in ENVIRONMENT)
         or (isinstance(node, ast.keyword) and node.arg == "envvar")

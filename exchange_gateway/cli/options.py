@@ -1,5 +1,6 @@
 """Options that several verbs share."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,11 @@ TokenOption = Annotated[
     ),
 ]
 DEFAULT_GATEWAY = "http://127.0.0.1:8080"
+
+
+def gateway_from_environment() -> str | None:
+    """Return the gateway's address where a variable names one; for verbs whose --to means more than that."""
+    return os.environ.get("KOMMUNEBRO_TO")
 
 
 def settings_from(config: Path | None = None, **flags: Any) -> "Settings":

@@ -1,7 +1,6 @@
 """`kommunebro replay`: from a running gateway over HTTP, or from a stopped instance's data folder."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,7 +8,7 @@ import httpx
 
 from broker_adapters.log import LogLocked
 from exchange_gateway.cli import remote
-from exchange_gateway.cli.options import DEFAULT_GATEWAY
+from exchange_gateway.cli.options import DEFAULT_GATEWAY, gateway_from_environment
 from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
 from exchange_gateway.core.replay import WrongParameter
@@ -22,7 +21,7 @@ AS_OF_TIMEOUT_S = 120.0
 
 def replay(filters: dict[str, str], out: BinaryIO, *, url: str | None, token: str | None, data: Path | None) -> None:
     """Write the records to `out`. Raises `Failed`, `LogError`."""
-    url = url or os.environ.get("KOMMUNEBRO_TO")
+    url = url or gateway_from_environment()
     if url is None and token is None and data is not None:
         try:
             asyncio.run(_offline(data, filters, out))
