@@ -72,7 +72,9 @@ def show(
 
 @app.command()
 def load(
-    file: Annotated[Path | None, typer.Argument(help="A JSON file; left out: the alliances that ship with Kommunebro.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A JSON file; left out: the alliances that ship with Kommunebro.")
+    ] = None,
     to: ToOption = DEFAULT_GATEWAY, token: TokenOption = None, data: DataOption = None,
     participant: ParticipantOption = OPERATOR, as_json: JsonOption = False,
 ) -> None:  # fmt: skip

@@ -38,9 +38,8 @@ def publish(
 
     Example: kommunebro publish examples/sheets/jobordrer.xlsx --data kommunebro-data --participant 0671
     """
-    from municipality_connectors.command import publish_command  # noqa: PLC0415
-
     from exchange_gateway.cli import remote  # noqa: PLC0415
+    from municipality_connectors.command import publish_command  # noqa: PLC0415
 
     bearer = remote.bearer(token, data, participant, [Role.PUBLISHER])
     raise typer.Exit(publish_command(files, url=to, token=bearer, system=system, state_folder=state, as_json=as_json))
