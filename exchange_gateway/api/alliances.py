@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from exchange_gateway.api.authentication import principal
-from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, only_known, page_of, problems
+from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.publish import ClientGone
 from exchange_gateway.core.access import Principal
@@ -62,7 +62,7 @@ class AllianceList(BaseModel):
     "/v1/alliances",
     summary="List the agreements",
     response_model=AllianceList,
-    responses=problems(401, 422, 503),
+    responses=problems(503),
     dependencies=[Depends(principal), Depends(only_known)],
 )
 async def list_alliances(request: Request, limit: Limit = LIST_DEFAULT, after: After = None) -> Response:
@@ -77,11 +77,11 @@ async def list_alliances(request: Request, limit: Limit = LIST_DEFAULT, after: A
 @router.get(
     "/v1/alliances/{alliance_id}",
     summary="Look at one agreement",
-    responses={200: _AGREEMENT, **problems(304, 401, 404, 503)},
+    responses={200: _AGREEMENT, 304: {"description": "You have the newest version"}, **problems(404, 503)},
     dependencies=[Depends(principal), Depends(only_known)],
 )
 async def get_alliance(
-    request: Request, alliance_id: str, if_none_match: Annotated[str | None, Header()] = None
+    request: Request, alliance_id: str, if_none_match: Annotated[Optional, Header()] = None
 ) -> Response:
     """Return the newest version, as its coordinator wrote it: change it, and `PUT` it with its ETag in `If-Match`."""
     gateway: Gateway = request.app.state.gateway
@@ -99,7 +99,7 @@ async def get_alliance(
     responses={
         200: _AGREEMENT | {"description": "The next version stands; or nothing was to be changed."},
         201: _AGREEMENT | {"description": "The new agreement stands."},
-        **problems(400, 401, 403, 412, 413, 415, 422, 428, 503),
+        **problems(400, 403, 408, 412, 413, 415, 428, 503),
     },
     dependencies=[Depends(only_known)],
     openapi_extra={"requestBody": _BODY},
@@ -108,8 +108,8 @@ async def put_alliance(
     request: Request,
     alliance_id: str,
     changer: Annotated[Principal, Depends(principal)],
-    if_match: Annotated[str | None, Header(description="The ETag of the version that you read.")] = None,
-    if_none_match: Annotated[str | None, Header(description="`*`: only if there is none yet.")] = None,
+    if_match: Annotated[Optional, Header(description="The ETag of the version that you read.")] = None,
+    if_none_match: Annotated[Optional, Header(description="`*`: only if there is none yet.")] = None,
 ) -> Response:
     """Write an agreement. When this is answered, every reader sees it and forwarding goes by it.
 

@@ -1,20 +1,22 @@
 """`/v1/audit/records`: the log as it was recorded, streamed."""
 
+import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from broker_adapters.log import LogError
 from exchange_gateway.api.authentication import principal, require
-from exchange_gateway.api.common import check_parameters, problems, wrong
+from exchange_gateway.api.common import Optional, check_parameters, problems, wrong
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.replay import PARAMETERS, WrongParameter, parse_request
 from exchange_gateway.replay import find_spans, replay
 from exchange_gateway.telemetry import log_event
+from schemas.identifiers import PARTICIPANT, SUBJECT, TYPE_PREFIX, EventName
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
@@ -29,24 +31,35 @@ _LINE = (
 _DOES = "One record a line, `event` being the stored bytes. An answer that breaks off was not whole: ask again."
 
 
+def _like(pattern: str) -> dict[str, JsonValue]:
+    """Describe what a parameter is like. It is checked in `core/replay.py`, in words that help."""
+    return {"pattern": f"^({pattern})$"}
+
+
 class RecordQuery(BaseModel):
     """The parameters of a replay."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    topic: str | None = Field(
-        None, description="A name, or a pattern with *. Default: pub.* and alliance.*."
+    topic: Optional = Field(None, description="A name, or a pattern with *. Default: pub.* and alliance.*.")
+    begin: Optional = Field(None, alias="from", description="From this time (RFC 3339) or offset on.")
+    end: Optional = Field(None, alias="to", description="Up to, not including, this time or offset.")
+    participant: Optional = Field(
+        None,
+        description="Who published it; in alliances' topics, whose thing it is.",
+        json_schema_extra=_like(PARTICIPANT.pattern),
     )
-    begin: str | None = Field(
-        None, alias="from", description="From this time (RFC 3339) or offset on."
+    event_type: Optional = Field(
+        None,
+        alias="type",
+        description="dk.kommunebro.job-order, or job-order.",
+        json_schema_extra=_like(rf"({re.escape(TYPE_PREFIX)})?({'|'.join(EventName)})"),
     )
-    end: str | None = Field(None, alias="to", description="Up to, not including, this time or offset.")
-    participant: str | None = Field(None, description="Who published it; in alliances' topics, whose thing it is.")
-    event_type: str | None = Field(None, alias="type", description="dk.kommunebro.job-order, or job-order.")
-    subject: str | None = Field(None, description="The thing's id.")
-    cvr: str | None = Field(None, description="The company's CVR number.")
-    as_of: str | None = Field(
-        None, alias="as-of", description="As it was then (RFC 3339): all that was recorded up to and with that instant."
+    subject: Optional = Field(None, description="The thing's id.", json_schema_extra=_like(SUBJECT.pattern))
+    cvr: Optional = Field(None, description="The company's CVR number.", json_schema_extra=_like("[0-9]{8}"))
+    as_of: Optional = Field(
+        None,
+        alias="as-of",
+        description="As it was then (RFC 3339): all that was recorded up to and with that instant.",
+        json_schema_extra={"format": "date-time"},
     )
 
     def given(self, request: Request) -> dict[str, str]:
@@ -77,7 +90,7 @@ class RecordStream(StreamingResponse):
     response_class=RecordStream,
     responses={
         200: {"description": _DOES, "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _LINE}}},
-        **problems(401, 403, 422, 503),
+        **problems(403, 503),
     },
 )
 async def replay_records(

@@ -6,38 +6,43 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import Query, Request
+from pydantic.json_schema import SkipJsonSchema
 
 from exchange_gateway.api.problems import MEDIA_TYPE, Problem
 from schemas.event import Violation
 
 LIST_MAX, LIST_DEFAULT = 1000, 100
 
+Optional = str | SkipJsonSchema[None]
+"""A text that may be left out. A query has no null, so none is described."""
+
 Limit = Annotated[int, Query(ge=1, le=LIST_MAX, description="How many to return at most.")]
-After = Annotated[str | None, Query(description="`next` of the page before: goes on behind its last item.")]
+After = Annotated[Optional, Query(description="`next` of the page before: goes on behind its last item.")]
 T = TypeVar("T")
 
 _DESCRIPTIONS = {
-    304: "Unchanged since the version in `If-None-Match`",
     400: "The body cannot be read",
     401: "No valid token",
     403: "The token lacks the role that this needs",
     404: "There is nothing here that you may see",
     409: "Two owners have an order with this id; `owner` picks one",
     412: "Somebody else changed it first",
+    408: "The body did not arrive in time",
     413: "The body is too large",
     415: "Another media type, or a Content-Encoding",
     422: "A parameter or the body is wrong; `errors` says where",
     428: "`If-Match` or `If-None-Match` is missing",
+    429: "More requests than the operator's limit",
     503: "Not now; try again after `Retry-After` seconds",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of a route, as FastAPI's `responses`."""
+    """Describe the errors of a route, and those that every route has, as FastAPI's `responses`."""
     reference = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": reference}}}
-        for status in statuses
+        for status in sorted({*statuses, 401, 422, 429})
     }
 
 

@@ -1,14 +1,14 @@
 """`/v1/job-orders`: the current state of the job orders that the reader may see."""
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from exchange_gateway.api.authentication import principal, require
-from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, only_known, parsed, problems, wrong
+from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, parsed, problems, wrong
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.job_orders import BETWEEN, Filters, JobOrder, Place, Sight, normal
@@ -23,7 +23,7 @@ router = APIRouter(tags=["job orders"])
 
 TEXT_CHARACTERS_MAX = 200
 WORDS_MAX = 10
-_INDUSTRY = re.compile(r"(DB\d\d:)?\d{1,6}", re.ASCII)
+_INDUSTRY = re.compile(r"(DB[0-9]{2}:)?[0-9]{1,6}")
 _MUNICIPALITY = re.compile(r"[0-9]{4}")
 
 Status = Literal["open", "enough-candidates", "paused", "filled", "expired", "withdrawn"]
@@ -57,31 +57,33 @@ class JobOrderList(BaseModel):
     next: str | None = Field(description="Give it as `after` to go on; null on the last page.")
 
 
-def _text(description: str) -> Any:
-    return Query(description=description, min_length=1, max_length=TEXT_CHARACTERS_MAX)
+def _text(description: str, like: re.Pattern[str] | None = None, **more: Any) -> Any:
+    """Describe a parameter. What it must be like is checked below, in words that help."""
+    described = more if like is None else more | {"pattern": f"^({like.pattern})$"}
+    return Query(description=description, min_length=1, max_length=TEXT_CHARACTERS_MAX, json_schema_extra=described)
 
 
 @router.get(
     "/v1/job-orders",
     summary="List the job orders that you may see",
     response_model=JobOrderList,
-    responses=problems(401, 403, 422, 503),
+    responses=problems(403, 503),
     dependencies=[Depends(only_known)],
 )
 async def list_job_orders(
     request: Request,
     reader: Annotated[Principal, Depends(principal)],
-    owner: Annotated[str | None, _text("The participant that registered it, such as 0671.")] = None,
-    alliance: Annotated[str | None, _text("An alliance in which it is shared.")] = None,
-    municipality: Annotated[str | None, _text("The workplace's municipality, a 4-digit code.")] = None,
+    owner: Annotated[Optional, _text("The participant that registered it, such as 0671.", PARTICIPANT)] = None,
+    alliance: Annotated[Optional, _text("An alliance in which it is shared.", ALLIANCE)] = None,
+    municipality: Annotated[Optional, _text("The workplace's municipality, a 4-digit code.", _MUNICIPALITY)] = None,
     occupation: Annotated[
-        str | None, _text("Part of an occupation's label, or the beginning of its code (ESCO:… or without).")
+        Optional, _text("Part of an occupation's label, or the beginning of its code (ESCO:… or without).")
     ] = None,
-    industry: Annotated[str | None, _text("The beginning of an industry code: 25, 251100 or DB07:25.")] = None,
-    status: Annotated[Status | None, Query(description="The order's status.")] = None,
-    since: Annotated[str | None, _text("Recorded at or after this time (RFC 3339).")] = None,
+    industry: Annotated[Optional, _text("The beginning of an industry code: 25, 251100 or DB07:25.", _INDUSTRY)] = None,
+    status: Annotated[Optional, _text("The order's status.", enum=list(get_args(Status)))] = None,
+    since: Annotated[Optional, _text("Recorded at or after this time (RFC 3339).", format="date-time")] = None,
     q: Annotated[
-        str | None,
+        Optional,
         Query(
             max_length=TEXT_CHARACTERS_MAX,
             description="Words that all occur in the title, description, requirements, company, occupation or place.",
@@ -105,7 +107,7 @@ async def list_job_orders(
         industry=_normal(
             _matching("industry", industry, _INDUSTRY, "an industry code or its beginning: 2511, DB07:2511")
         ),
-        status=status,
+        status=_status(status),
         since_ms=parsed("since", since, _since_ms, "It is a time such as 2026-11-23T08:05:00+01:00 (RFC 3339)."),
         words=_words(q),
     )
@@ -124,14 +126,14 @@ async def list_job_orders(
     "/v1/job-orders/{job_order_id}",
     summary="Look at one job order",
     response_model=JobOrderItem,
-    responses=problems(401, 403, 404, 409, 422, 503),
+    responses=problems(403, 404, 409, 503),
     dependencies=[Depends(only_known)],
 )
 async def get_job_order(
     request: Request,
     job_order_id: str,
     reader: Annotated[Principal, Depends(principal)],
-    owner: Annotated[str | None, _text("Whose order, where several participants use the same id.")] = None,
+    owner: Annotated[Optional, _text("Whose order, where several participants use the same id.", PARTICIPANT)] = None,
 ) -> Response:
     """Return what you may see of one job order, as it stands in the log now."""
     require(reader, Role.READER)
@@ -164,6 +166,12 @@ async def _sight(gateway: "Gateway", reader: Principal) -> Sight:
 def _matching(parameter: str, text: str | None, pattern: re.Pattern[str], wanted: str) -> str | None:
     if text is not None and not pattern.fullmatch(text):
         wrong(parameter, f"It is {wanted}.")
+    return text
+
+
+def _status(text: str | None) -> str | None:
+    if text is not None and text not in get_args(Status):
+        wrong("status", f"It is one of {', '.join(get_args(Status))}.")
     return text
 
 

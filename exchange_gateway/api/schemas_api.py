@@ -40,7 +40,7 @@ class SchemaList(BaseModel):
     "/v1/schemas",
     summary="List the schemas",
     response_model=SchemaList,
-    responses=problems(401, 422),
+    responses=problems(),
     dependencies=[Depends(principal), Depends(only_known)],
 )
 async def list_schemas(request: Request, limit: Limit = LIST_DEFAULT, after: After = None) -> Response:
@@ -67,7 +67,7 @@ def _item(schema: dict[str, Any], name: str, version: str) -> dict[str, Any]:
     summary="Get one schema",
     responses={
         200: {"description": "A JSON Schema (2020-12)", "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}},
-        **problems(401, 404),
+        **problems(404),
     },
     response_class=Response,
     dependencies=[Depends(principal), Depends(only_known)],

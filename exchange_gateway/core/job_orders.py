@@ -88,11 +88,11 @@ def facets_of(sighting: Sighting) -> Facets:
     text = " ".join(_searched(sighting.subject, data, company, workplace, labels))
     listed = [part.replace(_FENCE, " ") for part in (" / ".join(labels), _codes(codes), _codes(industries))]
     together = normal(_FENCE.join((*listed, text[:TEXT_CHARACTERS_MAX])))
-    occupation, occupation_codes, industry_codes, text = together.split(_FENCE, 3)
+    label, occupation_codes, industry_codes, text = together.split(_FENCE, 3)
     return Facets(
         status=str(data.get("status")),
         municipality=municipality if isinstance(municipality, str) else None,
-        occupation=occupation,
+        occupation=label,
         occupation_codes=occupation_codes,
         industry_codes=industry_codes,
         text=text,
