@@ -28,24 +28,36 @@ _make = tuple.__new__
 def read(connection: apsw.Connection, spans: Iterable[Span], records_max: int, bytes_max: int) -> list[Record]:
     """Return the records in `spans`, up to a limit; at least one."""
     records: list[Record] = []
-    size_bytes = 0
-    for topic, topic_id, start, span_end in spans:
-        end = min(span_end, start + records_max - len(records))
-        base = topic_id << OFFSET_BITS
-        rows = connection.execute(
-            "SELECT id, recorded_at, key, value FROM record WHERE id >= ? AND id < ?", (base + start, base + end)
-        )
-        with contextlib.closing(rows):
-            for row_id, at_ms, key, value in rows:
-                size_bytes += len(value)
-                if size_bytes > bytes_max and records:
-                    return records
-                records.append(_make(Record, (topic, row_id & OFFSET_MASK, at_ms, key, value, ())))
-        if start < end and (not records or records[-1].offset != end - 1 or records[-1].topic != topic):
-            raise LogDamaged(f"Records of {topic} are missing between offsets {start} and {end}.")
-        if len(records) >= records_max:
+    for span in spans:
+        page, bytes_left = read_span(connection, span, records_max - len(records), bytes_max, at_least_one=not records)
+        records += page
+        bytes_max = bytes_left
+        if len(records) == records_max or bytes_left < 0:
             break
     return records
+
+
+def read_span(
+    connection: apsw.Connection, span: Span, records_max: int, bytes_left: int, *, at_least_one: bool
+) -> tuple[list[Record], int]:
+    """Return the records of one topic, and how many bytes are left for more: below zero when a limit was met."""
+    topic, topic_id, start, end = span
+    end = min(end, start + records_max)
+    base = topic_id << OFFSET_BITS
+    page: list[Record] = []
+    rows = connection.execute(
+        "SELECT id, recorded_at, key, value FROM record WHERE id >= ? AND id < ?", (base + start, base + end)
+    )
+    with contextlib.closing(rows):
+        for row_id, at_ms, key, value in rows:
+            bytes_left -= len(value)
+            if bytes_left < 0 and (page or not at_least_one):
+                end = start + len(page)
+                break
+            page.append(_make(Record, (topic, row_id & OFFSET_MASK, at_ms, key, value, ())))
+    if len(page) != end - start or (page and page[-1].offset != end - 1):
+        raise LogDamaged(f"Records of {topic} are missing between offsets {start} and {end}.")
+    return page, bytes_left
 
 
 def find_time(connection: apsw.Connection, topic_id: int, end: int, recorded_at_ms: int) -> int:

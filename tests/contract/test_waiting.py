@@ -126,3 +126,16 @@ async def test_an_empty_topic_has_no_time(store: Store) -> None:
     """Where nothing was appended every time gives the end."""
     log = await store.open("t")
     assert await log.offset_at("t", 0) == await log.end("t")
+
+
+async def test_settling_waits_for_what_is_under_way(store: Store) -> None:
+    """What was being appended when `settle` was called is visible when it returns, or never will be."""
+    log = await store.open("t")
+    appends = [asyncio.create_task(log.append("t", new(b"%d" % number))) for number in range(50)]
+    async with log.processor("p") as processor:
+        committing = asyncio.create_task(processor.commit(outputs=[("t", new(b"output")[0])], visible=True))
+        await asyncio.sleep(0)
+        await log.settle(["t"])
+        settled = await read_values(log, "t")
+        await asyncio.gather(committing, *appends)
+    assert sorted(settled) == sorted(await read_values(log, "t"))
