@@ -8,7 +8,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
+CAMPAIGNS := kill power-cut exactly-once disk outage bad-input
+.PHONY: $(addprefix campaign-,$(CAMPAIGNS)) help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,34 @@ format: setup ## put imports in order and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix
 
 RESOLVE := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11
+
+# The long campaigns of docs/reliability.md. Each prints its seed; a control must find the fault that it is a control of.
+FAULTS := $(BIN)/python -m tests.faults
+
+campaign-kill: setup ## G1: 1,000 kills of the gateway, and of the embedded log alone
+	$(FAULTS).gateway.kill_embedded --times 1000
+	$(FAULTS).embedded.kills --times 1000
+
+campaign-power-cut: setup ## G2: 10,000 power cuts; then the control, which must lose something
+	$(FAULTS).embedded.power_cuts --times 10000
+	$(FAULTS).embedded.power_cuts --times 1500 --synchronous NORMAL
+
+campaign-exactly-once: setup ## G3 on Kafka: kills, zombies, overlaps, broker kills; then the control, which must see duplicates
+	$(FAULTS).kafka.kills --times 200
+	$(FAULTS).kafka.zombies --times 50
+	$(FAULTS).kafka.overlaps --times 50
+	$(FAULTS).kafka.broker_kills --times 20
+	! $(FAULTS).kafka.overlaps --times 50 --swapped
+
+campaign-disk: setup ## G6: every write and every sync of a scenario fails once, and for good
+	$(FAULTS).embedded.io_errors
+
+campaign-outage: setup ## G7: the brokers are away for a minute, under load
+	$(FAULTS).gateway.outage --seconds 60
+	$(FAULTS).kafka.outage --times 3 --seconds 60
+
+campaign-bad-input: setup ## G9: 100,000 damaged requests
+	$(FAULTS).gateway.bad_input --requests 100000
 
 sheets: setup ## make examples/sheets and the tables in docs/sheets.md anew
 	$(BIN)/python -m municipality_connectors.make_example_sheets

@@ -1,5 +1,6 @@
 """The documents, held to the code: what somebody can set, meet or call is described, and every link leads somewhere."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 import typer
+import yaml
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -16,7 +18,7 @@ from exchange_gateway.cli import app as command_line
 from exchange_gateway.core.access import Role
 from exchange_gateway.core.routing import Reason
 from exchange_gateway.problems import PROBLEMS
-from exchange_gateway.settings import Settings
+from exchange_gateway.settings import Settings, load_settings
 from exchange_gateway.telemetry import LogEvent, Metrics
 from schemas.identifiers import EventName
 
@@ -194,3 +196,44 @@ def test_the_lock_names_no_address() -> None:
     """A lock file says what is installed, by its content, and nothing of where from."""
     for name in ("requirements.lock", "deploy/requirements.lock"):
         assert re.findall(r"https?://\S+|--(?:extra-)?index-url.*", (ROOT / name).read_text("utf-8")) == []
+
+
+def test_every_campaign_can_be_run() -> None:
+    """Each `make campaign-…` names a module that is there, and docs/reliability.md names them all together."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    modules = re.findall(r"^\t(?:! )?\$\(FAULTS\)\.([a-z_.]+)", makefile, re.MULTILINE)
+    assert len(modules) > 5
+    assert [name for name in modules if not (ROOT / "tests/faults" / f"{name.replace('.', '/')}.py").exists()] == []
+    assert "make campaign-" in text("reliability.md")
+
+
+def test_deployments_use_verbs_and_options_that_exist() -> None:
+    """What docker-compose.yml, the Dockerfile and the systemd unit start is a verb of ours with options of its own."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    commands = [service["command"] for service in compose["services"].values() if "command" in service]
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    commands.append(json.loads(re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[-1]))
+    unit = (ROOT / "deploy" / "kommunebro.service").read_text("utf-8")
+    commands += [line.split()[1:] for line in re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)]
+    assert len(commands) == 6
+    for verb, *arguments in commands:
+        known = [option for parameter in VERBS[verb].params for option in parameter.opts]
+        assert [argument for argument in arguments if argument.startswith("--") and argument not in known] == []
+
+
+def test_what_deployments_set_exists() -> None:
+    """Variables in docker-compose.yml and beside it, and the sample file of settings, name settings that there are."""
+    known = {row.split("`")[3] for row in settings_rows(Settings)}
+    files = ("docker-compose.yml", "Dockerfile", "deploy/kommunebro.service")
+    texts = [(ROOT / name).read_text("utf-8") for name in files]
+    assert set(re.findall(r"KOMMUNEBRO_[A-Z_]+", "".join(texts))) <= known
+    assert load_settings(ROOT / "deploy" / "kommunebro.toml").limits.rate_per_s == 200
+
+
+def test_the_image_copies_what_there_is() -> None:
+    """Everything that the Dockerfile copies is in the repository, and .dockerignore lets it through."""
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    lines = re.findall(r"^COPY (?!--)(.*)$", dockerfile, re.MULTILINE)
+    sources = [word for line in lines for word in line.split()[:-1]]
+    allowed = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in allowed] == []
