@@ -30,10 +30,12 @@ LIST_EVERY_S = 1.0
 PAUSE_S = 0.005
 """Between two steps at least: what comes meanwhile is written in one transaction."""
 
-CALM_SHARE, BUSY_SHARE = 0.5, 0.08
+CALM_SHARE, BUSY_SHARE, BUSY_LONG_SHARE = 0.5, 0.08, 0.25
 BUSY_PER_S = 3_000
-"""The share of one processor that catching up may take while nobody waits for it, and from which rate of
-new records on it is the smaller one: publishing shares the interpreter."""
+BUSY_LONG_S = 60.0
+"""The share of one processor that catching up may take while nobody waits for it: publishing shares the
+interpreter, so from this rate of new records on it is small, unless that goes on for long: then the model
+would fall so far behind that the next answer is minutes away."""
 
 READ_THREADS = 3
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
@@ -53,12 +55,15 @@ class Pace:
         self._waiting = 0
         self._end: int | None = None
         self._at_s = 0.0
+        self._calm_s = 0.0
 
     def observe(self, end: int, at_s: float) -> None:
         """Note the sum of all topics' ends: an idea of how much is being recorded, no count."""
         if self._end is not None and at_s > self._at_s:
-            busy = (end - self._end) / (at_s - self._at_s) > BUSY_PER_S
-            self._share = BUSY_SHARE if busy else CALM_SHARE
+            if (end - self._end) / (at_s - self._at_s) <= BUSY_PER_S:
+                self._share, self._calm_s = CALM_SHARE, at_s
+            else:
+                self._share = BUSY_SHARE if at_s - self._calm_s < BUSY_LONG_S else BUSY_LONG_SHARE
         self._end, self._at_s = end, at_s
 
     def wait(self) -> None:

@@ -347,3 +347,32 @@ async def test_what_is_no_event_stops_nothing(embedded: Log, tmp_path: Path) -> 
     async with a_model(embedded, tmp_path) as model:
         await embedded.append(PUB, [as_new(b"garbage"), published(), as_new(b"{}")])
         assert await ids(model) == ["1001"]
+
+
+def test_the_pace_leaves_the_processor_to_publishing() -> None:
+    """Little under load, more when the load goes on for long, and most of it when it is calm."""
+    pace = read_models.Pace()
+    pace.observe(0, 0.0)
+    assert pace._share == read_models.CALM_SHARE
+    end = 0
+    for second in range(1, 70):
+        end += 20_000
+        pace.observe(end, float(second))
+        assert pace._share == (read_models.BUSY_SHARE if second < 60 else read_models.BUSY_LONG_SHARE)
+    pace.observe(end + 100, 70.0)
+    assert pace._share == read_models.CALM_SHARE
+
+
+async def test_nobody_who_waits_is_held_up_by_a_pause() -> None:
+    """A pause ends when somebody comes to wait, and there is none while they do."""
+    pace = read_models.Pace()
+    loop = asyncio.get_running_loop()
+    pausing = asyncio.create_task(pace.pause(60.0))
+    await asyncio.sleep(0)
+    began = loop.time()
+    pace.wait()
+    await pausing
+    await pace.pause(60.0)
+    assert loop.time() - began < 5
+    pace.waited()
+    assert not pace._hurry.is_set()
