@@ -1,0 +1,52 @@
+"""The forwarder's own record of each step, in `audit.forwarding`: what it read, when, and what became of it. Pure.
+
+One line of JSON: `shard`, `at`, `agreementsOffset` (agreements before this offset counted), `inputs`
+(per topic `from` and, not included, `to`), `forwarded` and `withheld`. Events of one topic with one
+outcome stand together with their `offsets`, so that a record is small beside what it tells of.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import orjson
+
+from broker_adapters.log import NewRecord
+from exchange_gateway.core.routing import Decision, Withhold
+
+Decided = tuple[str, int, Collection[Decision]]
+"""A topic, an offset, and what was decided on the event there."""
+
+_Groups = dict[tuple[object, ...], list[int]]
+
+
+def audit_record(shard: int, at: str, agreements_offset: int, decided: Sequence[Decided]) -> NewRecord:
+    """Write a step down. at: RFC 3339 with milliseconds."""
+    inputs: dict[str, list[int]] = {}
+    forwarded: _Groups = {}
+    withheld: _Groups = {}
+    for topic, offset, decisions in decided:
+        inputs.setdefault(topic, [offset, 0])[1] = offset + 1
+        for decision in decisions:
+            if isinstance(decision, Withhold):
+                withheld.setdefault((topic, decision.alliance, decision.reason), []).append(offset)
+            else:
+                group = (topic, decision.alliance, decision.agreement.number, decision.form, decision.reason)
+                forwarded.setdefault(group, []).append(offset)
+    value = orjson.dumps({
+        "shard": shard,
+        "at": at,
+        "agreementsOffset": agreements_offset,
+        "inputs": [{"topic": topic, "from": start, "to": end} for topic, (start, end) in inputs.items()],
+        "forwarded": _write(("topic", "alliance", "version", "form", "reason"), forwarded.items()),
+        "withheld": _write(("topic", "alliance", "reason"), withheld.items()),
+    })  # fmt: skip
+    return NewRecord(value, str(shard).encode())
+
+
+def _write(
+    names: tuple[str, ...], groups: Iterable[tuple[tuple[object, ...], list[int]]]
+) -> list[Mapping[str, object]]:
+    """Write each group with what its events have in common, nulls left out, and their offsets."""
+    return [
+        {name: part for name, part in zip(names, common, strict=True) if part is not None} | {"offsets": offsets}
+        for common, offsets in groups
+    ]
