@@ -272,25 +272,34 @@ def _reach(old: Schema, new: Schema) -> bool:
     return bool(_REACHING & (old.keys() | new.keys()))
 
 
-def _taken_in(root: Schema, node: Any) -> Schema:
-    """Return a subschema with its local `$ref` taken in; true and false as the objects that mean the same."""
+def _taken_in(root: Schema, node: Any, seen: tuple[str, ...] = ()) -> Schema:
+    """Return a subschema with its local `$ref` taken in; true and false as the objects that mean the same.
+
+    A reference that leads nowhere, round, or out of the file stays, and is compared as it is written.
+    """
     if isinstance(node, bool):
         return {} if node else {"not": {}}
     reference = node.get("$ref")
-    if not isinstance(reference, str) or not reference.startswith("#"):
+    found = _target(root, reference) if isinstance(reference, str) and reference not in seen else None
+    if found is None:
         return dict(node)
-    target = _taken_in(root, _target(root, reference))
+    target = _taken_in(root, found, (*seen, str(reference)))
     beside = {keyword: value for keyword, value in node.items() if keyword != "$ref"}
-    clashing = {keyword for keyword in target.keys() & beside.keys() if keyword in _RULES}
-    if clashing:
+    if any(keyword in _RULES for keyword in target.keys() & beside.keys()):
         return {**beside, "allOf": [*beside.get("allOf", ()), target]}
     return {**target, **beside}
 
 
 def _target(root: Schema, reference: str) -> Any:
+    """Return what a local reference leads to, or None."""
+    if not reference.startswith("#"):
+        return None
     node: Any = root
     for token in tree.split(reference):
-        node = node[int(token)] if isinstance(node, list) else node[token]
+        try:
+            node = node[int(token)] if isinstance(node, list) else node[token]
+        except (LookupError, ValueError, TypeError):
+            return None
     return node
 
 

@@ -36,6 +36,8 @@ def node_at(root: Schema, pointer: str) -> Schema | None:
 
     A list's index may be given or left out: `/outlook/0/direction` and `/outlook/direction` are one node.
     """
+    if pointer and not pointer.startswith("/"):
+        return None
     node = resolved(root, root)
     for token in split(pointer):
         if "items" in node:

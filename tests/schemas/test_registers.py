@@ -1,6 +1,7 @@
 """Registers: dated, and asked with a day."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_an_industry_is_found_by_its_division() -> None:
 def test_no_two_entries_hold_on_one_day() -> None:
     """Each code means one thing at a time, and its rows follow one another."""
     for entries in REGISTERS._municipalities.values():
-        for earlier, later in zip(entries, entries[1:], strict=False):
+        for earlier, later in pairwise(entries):
             assert earlier.valid_to is not None
             assert earlier.valid_to + timedelta(days=1) == later.valid_from
 
