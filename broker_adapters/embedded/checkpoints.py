@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
-from broker_adapters.embedded.database import PAGE_BYTES, Storage, connect, fetch, let_go
+from broker_adapters.embedded.database import BUSY_MS, PAGE_BYTES, Storage, connect, fetch, let_go
 
 ROUND_PAGES_ENOUGH = 1024 * 1024 // PAGE_BYTES
 """How little a round has copied when the next is left to the writer: a few milliseconds."""
 
 ROUNDS_MAX = 5
 RETRY_S = 0.5
+
+FINISH_WAIT_MS = 20
+"""How long appends may be held up for a reader to get out of the way: ours take a few milliseconds a page. Another
+program's may stay for ever; then the write-ahead log grows, and it is tried again as much later.
+"""
 
 
 class Checkpointer:
@@ -29,6 +34,8 @@ class Checkpointer:
         self._copying = threading.Lock()
         self._under_way = False
         self._sound = True
+        self._pages = 0
+        self._due_at_pages = storage.checkpoint_pages
         self._thread = threading.Thread(target=self._run, name="log-checkpoints", daemon=True)
 
     def start(self) -> None:
@@ -37,7 +44,8 @@ class Checkpointer:
 
     def notice(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         """Take note, after each commit, of how long the write-ahead log is."""
-        if pages >= self._storage.checkpoint_pages and not self._under_way:
+        self._pages = pages
+        if pages >= self._due_at_pages and not self._under_way:
             self._under_way = True
             self._due.set()
         return apsw.SQLITE_OK
@@ -48,12 +56,16 @@ class Checkpointer:
         Tell whether the disk did what it was asked. A full one, or a reader in the way, is for next time.
         """
         sound, self._sound = self._sound, True
+        in_the_way = True
+        connection.set_busy_timeout(FINISH_WAIT_MS)
         try:
-            fetch(connection, "PRAGMA wal_checkpoint(RESTART)")
+            in_the_way = bool(fetch(connection, "PRAGMA wal_checkpoint(RESTART)")[0][0])
         except apsw.FullError:
             pass
         except apsw.Error:
             sound = False
+        connection.set_busy_timeout(BUSY_MS)
+        self._due_at_pages = self._storage.checkpoint_pages + (self._pages if in_the_way else 0)
         self._under_way = False
         return sound
 

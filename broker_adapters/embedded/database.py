@@ -82,7 +82,7 @@ def lock_folder(folder: Path) -> IO[str]:
     Raises `LogFolderUnusable`, `LogLocked`.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         lock = (folder / LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise LogFolderUnusable(
@@ -102,6 +102,19 @@ def lock_folder(folder: Path) -> IO[str]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
     return lock
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is still there after a power cut: syncing what is in it does not sync its own name."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in missing or [folder]:  # who made it before us may not have synced it
+        with contextlib.suppress(OSError):  # a folder that we may not read is not ours to sync
+            descriptor = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def connect(storage: Storage) -> apsw.Connection:
@@ -210,8 +223,8 @@ def roll_back(connection: apsw.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def as_log_error(error: apsw.Error, path: Path, *, outcome_unknown: bool = False) -> LogError:
-    """Return what an error of SQLite means to a caller of the log."""
+def as_log_error(error: apsw.Error | OSError, path: Path, *, outcome_unknown: bool = False) -> LogError:
+    """Return what an error of SQLite or of the operating system means to a caller of the log."""
     if isinstance(error, apsw.FullError):
         written = "Whether this was written is not known" if outcome_unknown else "Nothing was written"
         return LogFull(

@@ -37,7 +37,7 @@ class LogFile:
         """Open the file, and return what it holds. Raises a `LogError`."""
         try:
             stored = self._open()
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise as_log_error(error, self._storage.path) from error
         self._checkpointer.start()
         return stored
@@ -75,7 +75,7 @@ class LogFile:
             try:
                 stored = self._open()
                 self._connection.execute("UPDATE mark SET reopenings = reopenings + 1")
-            except apsw.Error as error:
+            except (apsw.Error, OSError) as error:
                 raise as_log_error(error, self._storage.path) from error
         self.sound = True
         return stored

@@ -85,7 +85,7 @@ class Writer:
     def _finish_checkpoint(self) -> None:
         self._file.finish_checkpoint()
         if not self._file.sound:
-            with contextlib.suppress(LogError):  # the next group tries again, and is told
+            with contextlib.suppress(Exception):  # the next group tries again, and is told
                 self._reopen()
 
     def _answer(self, group: list[Request]) -> None:
@@ -140,9 +140,13 @@ class Writer:
             requests[0].error = TypeError(f"What was to be stored has the wrong type: {error}")
             return together
         for request in requests:
-            alone = self._write([request])
-            together.tails |= alone.tails
-            together.topics |= alone.topics
+            try:
+                alone = self._write([request])
+            except LogError as fault:
+                request.error = fault
+            else:
+                together.tails |= alone.tails
+                together.topics |= alone.topics
         return together
 
     def _is_committed(self, draft: Draft, error: apsw.Error) -> bool:

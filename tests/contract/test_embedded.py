@@ -175,6 +175,26 @@ async def test_the_write_ahead_log_stays_small(tmp_path: Path) -> None:
     assert largest < 16 * pages * PAGE_BYTES
 
 
+async def test_another_program_that_reads_does_not_hold_up_appends(tmp_path: Path) -> None:
+    """While a reader from outside keeps a snapshot open appends go on; once it lets go the file shrinks again."""
+    log = await opened(tmp_path, checkpoint_pages=16)
+    await log.append("t", new(b"first"))
+    outside = apsw.Connection(str(tmp_path / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
+    outside.execute("BEGIN")
+    assert outside.execute("SELECT count(*) FROM record").get == 1
+    began = time.monotonic()
+    for _ in range(300):
+        await log.append("t", new(b"x" * 4000))
+    assert time.monotonic() - began < 300 * 0.02
+    assert outside.execute("SELECT count(*) FROM record").get == 1
+    grown = write_ahead_log(tmp_path / DATABASE).stat().st_size
+    outside.close(True)
+    for _ in range(300):
+        await log.append("t", new(b"x" * 4000))
+    assert write_ahead_log(tmp_path / DATABASE).stat().st_size < 1.5 * grown
+    await log.close()
+
+
 def names_in(folder: Path) -> list[str]:
     """Return what a folder holds."""
     return sorted(path.name for path in folder.iterdir())

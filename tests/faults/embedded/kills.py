@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     tally = asyncio.run(campaign(asked.times, asked.seed))
-    print(f"{tally.kills} kills, {tally.answered} records answered: {len(tally.faults)} faults")  # noqa: T201
+    print(f"seed {asked.seed}: {tally.kills} kills, {tally.answered} records answered: {len(tally.faults)} faults")  # noqa: T201
     print(*tally.faults[:10], sep="\n")  # noqa: T201
     return int(bool(tally.faults))
 

@@ -98,7 +98,8 @@ def main() -> int:
     parser.add_argument("--synchronous", choices=["FULL", "NORMAL"], default="FULL")
     asked = parser.parse_args()
     tally = asyncio.run(campaign(asked.times, asked.seed, asked.synchronous))
-    print(f"{tally.cuts} power cuts with synchronous={asked.synchronous}: {tally.harmed} lost or harmed something")  # noqa: T201
+    how = f"seed {asked.seed}, synchronous={asked.synchronous}"
+    print(f"{how}: {tally.cuts} power cuts, {tally.harmed} lost or harmed something")  # noqa: T201
     print(*tally.first_faults[:5], sep="\n")  # noqa: T201
     return int((tally.harmed == 0) != (asked.synchronous == "FULL"))
 
