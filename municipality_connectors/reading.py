@@ -192,7 +192,9 @@ class _WorksheetReading:
     def _good_row(self, number: int, data: dict[str, Any], changed_us: int | None) -> ReadRow:
         subject = data[ID_PROPERTIES[self._sheet.name]]
         content = content_digest(self._sheet.dataschema, data)
-        return ReadRow(self._sheet, self._worksheet, number, subject, orjson.dumps(data), content, changed_us)
+        # orjson leaves its texts in buffers several times their size; a copy has just the size it needs.
+        text = bytes(memoryview(orjson.dumps(data)))
+        return ReadRow(self._sheet, self._worksheet, number, subject, text, content, changed_us)
 
     # --- cells that fill themselves -------------------------------------------------------------
 

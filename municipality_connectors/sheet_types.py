@@ -62,9 +62,9 @@ class Fill(Enum):
 class Column:
     """One column. pointer: where in an event's `data` its value goes (`/a/b`; `/a/-` adds to a list).
 
-    required: a blank cell is refused, unless the property at `unless` has a value. fills: what is written into
-    a blank cell. when_blank: what a blank cell means once another property beside it has a value.
-    advice: in Danish, added to the kind's hint.
+    path: the pointer's steps, without the `-`. required: a blank cell is refused, unless the property at
+    `unless` has a value. fills: what is written into a blank cell. when_blank: what a blank cell means once
+    another property beside it has a value. advice: in Danish, added to the kind's hint.
     """
 
     pointer: str
@@ -76,11 +76,10 @@ class Column:
     fills: Fill | None = None
     when_blank: Callable[[Siblings], Any] | None = None
     wide: bool = False
+    path: tuple[str, ...] = field(init=False, repr=False)
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The pointer's steps, without the `-` that adds to a list."""
-        return tuple(step for step in self.pointer.split("/")[1:] if step != "-")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", tuple(step for step in self.pointer.split("/")[1:] if step != "-"))
 
     @property
     def hint(self) -> str:

@@ -79,7 +79,7 @@ def test_what_goes_wrong_ends_with_its_status(
     struer: Publisher, tmp_path: Path, change: dict[str, Any], status: int
 ) -> None:
     """Usage 2, data 1, gateway or token 3."""
-    given = {
+    given: dict[str, Any] = {
         "files": [write_orders(tmp_path / "jobordrer.csv", orders(1))],
         "url": struer.served.url,
         "token": struer.token,
@@ -132,7 +132,7 @@ def written_at(memory: Path) -> int:
 def test_killed_again_and_again_nothing_is_lost_or_sent_twice(struer: Publisher, tmp_path: Path) -> None:
     """`kill -9` at any moment after the first write; the last run finishes, and each row is in the log once."""
     path = write_orders(tmp_path / "jobordrer.csv", orders(2_000))
-    command = [
+    command: list[str | Path] = [
         KOMMUNEBRO, "publish", path, "--to", struer.served.url, "--token", struer.token,
         "--state", struer.state, "--system", struer.system,
     ]  # fmt: skip

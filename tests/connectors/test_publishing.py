@@ -288,3 +288,25 @@ def test_bad_events_do_not_spoil_the_good_ones(struer: Publisher, tmp_path: Path
     assert (report.accepted, report.refused, report.exit_status) == (1, 5, 1)
     by_row = {refusal.row: refusal.problem for refusal in report.refusals}
     assert by_row == {1: "unreadable", 2: "schema-violation", 3: "another-source", 5: "not-an-event", 6: "not-an-event"}
+
+
+# --- on Kafka -----------------------------------------------------------------------------------
+
+
+def test_the_same_holds_on_kafka(tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str) -> None:
+    """Once, changed, changed back, and with the memory lost: nothing twice, nothing missing."""
+    config = tmp_path / "kommunebro.toml"
+    config.write_text(f'[kafka]\nprefix = "{kafka_prefix}"\n')
+    with serving(tmp_path / "data", "--kafka", kafka_bootstrap, "--config", str(config)) as gateway:
+        token = bearer(gateway.data, "0671", "publisher")["Authorization"].removeprefix("Bearer ")
+        struer = Publisher(gateway, token, tmp_path / "husket")
+        path, things = tmp_path / "jobordrer.xlsx", orders(3)
+        for title in ("A", "B", "A"):
+            things[0]["title"] = title
+            struer.publish(write_orders(path, things))
+        forget(struer)
+        things[1]["title"] = "C"
+        report = struer.publish(write_orders(path, things))
+        assert (report.accepted, report.duplicates, report.refused) == (1, 2, 0)
+        titles = [event["data"]["title"] for event in struer.events() if event["subject"] == "JO-1001"]
+        assert (titles, len(struer.events())) == (["A", "B", "A"], 6)
