@@ -21,6 +21,7 @@ from exchange_gateway.problems import PROBLEMS
 from exchange_gateway.settings import Settings, load_settings
 from exchange_gateway.telemetry import LogEvent, Metrics
 from schemas.identifiers import EventName
+from tests.support import a_gateway, token
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -131,6 +132,23 @@ def test_every_path_is_documented() -> None:
     paths = {re.sub(r"\{(\w+)(:\w+)?\}", r"{\1}", route.path) for route in routes} | {PATH, VALIDATE_PATH}
     documented = re.sub(r"\{(\w+)\}", "{}", text("access.md"))
     assert [path for path in sorted(paths) if f"{re.sub(r'{.*?}', '{}', path)}`" not in documented] == []
+
+
+async def test_paths_need_what_is_documented(tmp_path: Path) -> None:
+    """Without a token a path is 401 unless docs/access.md says that it needs none; without its role it is 403."""
+    rows = re.findall(r"^\| (`(?:GET|POST|PUT) .*?) \| (.*) \|$", text("access.md"), re.MULTILINE)
+    calls = [(*call.split(), needs) for paths, needs in rows for call in re.findall(r"`([A-Z]+ \S+)`", paths)]
+    assert len(calls) > 10
+    async with a_gateway(tmp_path) as (gateway, client):
+        nobody = token(gateway, "0400", Role.MANAGER)
+        for method, path, needs in calls:
+            address = re.sub(r"\{\w+\}", "x", path)
+            without = (await client.request(method, address)).status_code
+            assert (without == 401) == (needs != "no token"), path
+            any_token = needs.startswith(("no token", "any token"))
+            body: dict[str, Any] = {"json": {}} if method == "PUT" else {}
+            answer = await client.request(method, address, headers=nobody | {"If-None-Match": "*"}, **body)
+            assert (answer.status_code == 403) == (not any_token), path
 
 
 def anchors(document: Path) -> set[str]:
