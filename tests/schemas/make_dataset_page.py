@@ -54,8 +54,10 @@ def _holds(root: Schema, node: Schema) -> str:
     if here["type"] == "array":
         least = f" of {here['minItems']} or more" if "minItems" in here else ""
         return f"list{least}: {_holds(root, here['items'])}"
-    if "enum" in here:
-        return _values(here)
+    return _values(here) if "enum" in here else _plain(here)
+
+
+def _plain(here: Schema) -> str:
     if "pattern" in here:
         return f"`{here['pattern'].replace('|', '&#124;')}`"
     formats = [*([here["format"]] if "format" in here else []), *(branch["format"] for branch in here.get("anyOf", ()))]
@@ -80,7 +82,7 @@ def _said(root: Schema, node: Schema) -> str:
     told = [words for mark, words in marks.items() if mark in here or (mark in items and "properties" not in items)]
     if here.get("x-personal-when"):
         told.append("Personal if the company is a sole trader.")
-    description: str = node.get("description", here["description"])
+    description = str(node.get("description", here["description"]))
     for sentence in ("Personal data.", "Personal when the company is a sole trader."):
         description = description.replace(" " + sentence, "")
     return " ".join([description, *told])
