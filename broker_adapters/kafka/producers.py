@@ -88,15 +88,16 @@ async def drop(producer: Any) -> None:
     if sender is not None:
         sender.cancel()
         await asyncio.wait([sender], timeout=CLOSE_S)
-    _fail(producer._message_accumulator)  # noqa: SLF001
+    _fail(producer)
 
 
-def _fail(accumulator: Any) -> None:
+def _fail(producer: Any) -> None:
     """Fail every batch that was not decided: else who waits for one would wait for ever."""
+    accumulator = producer._message_accumulator  # noqa: SLF001
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]  # noqa: SLF001
     accumulator.fail_all(errors.ProducerClosed())
-    for batch in batches:
-        for future in (batch.future, batch._drain_waiter):  # noqa: SLF001
-            # Looked at, so that asyncio does not complain where nobody waits.
-            if future.done() and not future.cancelled():
-                future.exception()
+    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]  # noqa: SLF001
+    for future in (*futures, producer._txn_manager._transaction_waiter):  # noqa: SLF001
+        # Looked at, so that asyncio does not complain where nobody waits.
+        if future is not None and future.done() and not future.cancelled():
+            future.exception()
