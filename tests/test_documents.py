@@ -151,6 +151,40 @@ async def test_paths_need_what_is_documented(tmp_path: Path) -> None:
             assert (answer.status_code == 403) == (not any_token), path
 
 
+_CODE = re.compile(r"^```(?:sh|console|json)?\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+_CALL = re.compile(r"(?:^|[ (/])kommunebro ([a-z][^|)`#&;]*)")
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
+
+
+def calls_in(document: Path) -> Iterator[list[str]]:
+    """Every `kommunebro …` in a document's code, as words."""
+    for found in _CODE.findall(document.read_text("utf-8")):
+        for line in "\n".join(found).splitlines():
+            yield from (call.split() for call in _CALL.findall(_QUOTED.sub("text", line)))
+
+
+def exists(words: list[str]) -> bool:
+    verb = next((verb for verb in (" ".join(words[:2]), words[0]) if verb in VERBS), None)
+    if verb is None:
+        return len(words) == 1 or words[0] == "bench"
+    known = {"--help"} | {option for parameter in VERBS[verb].params for option in parameter.opts}
+    return all(word in known for word in words if word.startswith("-"))
+
+
+@pytest.mark.parametrize("document", [*TOP, *sorted(DOCS.rglob("*.md"))], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_in_the_documents_exists(document: Path) -> None:
+    """Wherever a document writes `kommunebro …`, the verb is there, and so are the options that it uses."""
+    assert [words for words in calls_in(document) if not exists(words)] == []
+
+
+def test_commands_that_do_not_exist_are_noticed() -> None:
+    """The check itself: a verb or an option that is not there is seen."""
+    assert exists(["publish", "x.xlsx", "--token", "text"])
+    assert exists(["alliances", "load", "--data", "data"])
+    assert not exists(["alliances", "load", "--keys", "file"])
+    assert not exists(["export", "everything"])
+
+
 def anchors(document: Path) -> set[str]:
     headings = _HEADING.findall(document.read_text("utf-8"))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
