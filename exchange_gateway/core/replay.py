@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -258,8 +258,8 @@ class Buffer:
     complete: bool = False
 
 
-_order = itemgetter(2, 0, 1)
 _at_ms = itemgetter(2)
+_topic = attrgetter("topic")
 
 
 def take_ready(buffers: Iterable[Buffer]) -> list[Record]:
@@ -267,7 +267,8 @@ def take_ready(buffers: Iterable[Buffer]) -> list[Record]:
 
     Each buffer that is not complete must hold a record: what comes next in a topic is never older.
     """
-    held = [buffer for buffer in buffers if buffer.records]
+    # In the topics' order, so that sorting by time alone leaves equal times by topic and offset: sorting is stable.
+    held = sorted((buffer for buffer in buffers if buffer.records), key=_topic)
     horizon = min(((buffer.records[-1][2], buffer.topic) for buffer in held if not buffer.complete), default=None)
     ready: list[Record] = []
     for buffer in held:
@@ -278,5 +279,5 @@ def take_ready(buffers: Iterable[Buffer]) -> list[Record]:
         ready += buffer.records[:count]
         del buffer.records[:count]
     if len(held) > 1:
-        ready.sort(key=_order)
+        ready.sort(key=_at_ms)
     return ready
