@@ -56,7 +56,7 @@ class Checkpointer:
         Tell whether the disk did what it was asked. A full one, or a reader in the way, is for next time.
         """
         sound, self._sound = self._sound, True
-        in_the_way = True
+        in_the_way, self._under_way = True, False
         connection.set_busy_timeout(FINISH_WAIT_MS)
         try:
             in_the_way = bool(fetch(connection, "PRAGMA wal_checkpoint(RESTART)")[0][0])
@@ -66,7 +66,6 @@ class Checkpointer:
             sound = False
         connection.set_busy_timeout(BUSY_MS)
         self._due_at_pages = self._storage.checkpoint_pages + (self._pages if in_the_way else 0)
-        self._under_way = False
         return sound
 
     @contextlib.contextmanager

@@ -100,7 +100,9 @@ class LogFile:
 
     def finish_checkpoint(self) -> None:
         """Copy back what came while the checkpointer was at it; `sound` tells whether that went well."""
-        if not self._checkpointer.finish(self._connection):
+        try:
+            self.sound = self._checkpointer.finish(self._connection) and self.sound
+        except apsw.Error:  # an attempt to open the file anew has failed, and left it closed
             self.sound = False
 
     def stop(self) -> None:

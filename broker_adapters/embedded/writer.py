@@ -83,9 +83,9 @@ class Writer:
         return group
 
     def _finish_checkpoint(self) -> None:
-        self._file.finish_checkpoint()
-        if not self._file.sound:
-            with contextlib.suppress(Exception):  # the next group tries again, and is told
+        with contextlib.suppress(Exception):  # nobody waits for this; the next group tries again, and is told
+            self._file.finish_checkpoint()
+            if not self._file.sound:
                 self._reopen()
 
     def _answer(self, group: list[Request]) -> None:
