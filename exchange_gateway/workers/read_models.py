@@ -31,7 +31,7 @@ PAUSE_S = 0.005
 """Between two steps at least: what comes meanwhile is written in one transaction."""
 
 CALM_SHARE, BUSY_SHARE, BUSY_LONG_SHARE = 0.5, 0.08, 0.25
-BUSY_PER_S = 3_000
+BUSY_PER_S = 1_000
 BUSY_LONG_S = 60.0
 """The share of one processor that catching up may take while nobody waits for it: publishing shares the
 interpreter, so from this rate of new records on it is small, unless that goes on for long: then the model
