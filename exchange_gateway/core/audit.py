@@ -5,14 +5,14 @@ One line of JSON: `shard`, `at`, `agreementsOffset` (agreements before this offs
 outcome stand together with their `offsets`, so that a record is small beside what it tells of.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
 from broker_adapters.log import NewRecord
-from exchange_gateway.core.routing import Decision, Withhold
+from exchange_gateway.core.routing import Decisions, Withhold
 
-Decided = tuple[str, int, Collection[Decision]]
+Decided = tuple[str, int, Decisions]
 """A topic, an offset, and what was decided on the event there."""
 
 _Groups = dict[tuple[object, ...], list[int]]
@@ -21,16 +21,20 @@ _Groups = dict[tuple[object, ...], list[int]]
 def audit_record(shard: int, at: str, agreements_offset: int, decided: Sequence[Decided]) -> NewRecord:
     """Write a step down. at: RFC 3339 with milliseconds."""
     inputs: dict[str, list[int]] = {}
-    forwarded: _Groups = {}
-    withheld: _Groups = {}
+    # Most events of a step share one answer, so it is looked into once and not for each of them.
+    alike: dict[tuple[str, int], tuple[Decisions, list[int]]] = {}
     for topic, offset, decisions in decided:
         inputs.setdefault(topic, [offset, 0])[1] = offset + 1
-        for decision in decisions:
+        alike.setdefault((topic, id(decisions)), (decisions, []))[1].append(offset)
+    forwarded: _Groups = {}
+    withheld: _Groups = {}
+    for (topic, _), (decisions, offsets) in alike.items():
+        for decision in decisions.each:
             if isinstance(decision, Withhold):
-                withheld.setdefault((topic, decision.alliance, decision.reason), []).append(offset)
+                withheld.setdefault((topic, decision.alliance, decision.reason), []).extend(offsets)
             else:
                 group = (topic, decision.alliance, decision.agreement.number, decision.form, decision.reason)
-                forwarded.setdefault(group, []).append(offset)
+                forwarded.setdefault(group, []).extend(offsets)
     value = orjson.dumps({
         "shard": shard,
         "at": at,
@@ -47,6 +51,7 @@ def _write(
 ) -> list[Mapping[str, object]]:
     """Write each group with what its events have in common, nulls left out, and their offsets."""
     return [
-        {name: part for name, part in zip(names, common, strict=True) if part is not None} | {"offsets": offsets}
+        {name: part for name, part in zip(names, common, strict=True) if part is not None}
+        | {"offsets": sorted(offsets)}
         for common, offsets in groups
     ]

@@ -1,6 +1,5 @@
 """Write what goes into an alliance's topic: an event cut to what may be seen, or one that we make. Pure."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -10,7 +9,7 @@ import orjson
 from broker_adapters.codec import event_headers
 from broker_adapters.log import RECORD_BYTES_MAX, NewRecord
 from exchange_gateway.core.agreements.fields import STATUS_PROPERTIES
-from exchange_gateway.core.routing import Decision, Form, Forward, Reason, Withhold
+from exchange_gateway.core.routing import Decisions, Form, Forward, Reason, Withhold
 from exchange_gateway.core.showing import Showing, bare, showing
 from schemas.event import Event
 from schemas.identifiers import ID_PROPERTIES, OURSELVES, DataSchema, EventName, Source, alliance_topic
@@ -33,32 +32,56 @@ _NOT_FORWARDED = frozenset({"data", "dataschema", "recordedby"})
 Output = tuple[str, NewRecord]
 
 
-def write_outputs(event: Event, decisions: Iterable[Decision], at: str) -> tuple[list[Output], list[Decision]]:
-    """Return the records that `decisions` ask for, and the decisions as they could be carried out.
+class Writer:
+    """Writes the records of one step. at: the step's instant, RFC 3339."""
 
-    at: RFC 3339. An event too large for the log once the forwarder's attributes are added is withheld.
-    """
-    outputs: list[Output] = []
-    done: list[Decision] = []
-    key = f"{event.participant}/{event.subject}".encode()
-    openings: dict[Showing | Form, bytes] = {}
-    headers = None
-    for decision in decisions:
-        if isinstance(decision, Withhold):
-            done.append(decision)
-            continue
-        value = _opening(event, decision, openings) + _ending(event, decision, at)
-        if len(value) > VALUE_BYTES_MAX:
-            done.append(Withhold(Reason.TOO_LARGE, decision.alliance))
-            continue
-        if decision.form is Form.RETRACTED:
-            record = NewRecord(value, key, event_headers(Event(orjson.loads(value), stored=True)))
-        else:
-            headers = headers or event_headers(event)
-            record = NewRecord(value, key, headers)
-        outputs.append((alliance_topic(decision.alliance, event.name), record))
-        done.append(decision)
-    return outputs, done
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._endings: dict[tuple[str, str, int], bytes] = {}
+
+    def write(self, event: Event, decisions: Decisions) -> tuple[list[Output], Decisions]:
+        """Return the records that `decisions` ask for, and the decisions as they could be carried out.
+
+        An event too large for the log once the forwarder's attributes are added is withheld.
+        """
+        outputs: list[Output] = []
+        too_large: list[str] = []
+        key = f"{event.source.participant}/{event.attributes['subject']}".encode()
+        openings: dict[Showing | Form, bytes] = {}
+        headers = None
+        for decision in decisions.each:
+            if type(decision) is not Forward:
+                continue
+            value = _opening(event, decision, openings) + self._ending(event, decision)
+            if len(value) > VALUE_BYTES_MAX:
+                too_large.append(decision.alliance)
+                continue
+            if decision.form is Form.RETRACTED:
+                record = NewRecord(value, key, event_headers(Event(orjson.loads(value), stored=True)))
+            else:
+                headers = headers or event_headers(event)
+                record = NewRecord(value, key, headers)
+            outputs.append((alliance_topic(decision.alliance, event.name), record))
+        return outputs, _without(decisions, too_large) if too_large else decisions
+
+    def _ending(self, event: Event, decision: Forward) -> bytes:
+        """Return the end of a value: the same for all of a step that one owner shares in one alliance."""
+        version = (event.source.participant, decision.alliance, decision.agreement.number)
+        ending = self._endings.get(version)
+        if ending is None:
+            # All of these are identifiers or times, so nothing in them needs escaping.
+            ending = self._endings[version] = (
+                f',"owner":"{version[0]}","alliance":"{version[1]}",'
+                f'"agreementversion":{version[2]},"forwardedtime":"{self._at}"}}'
+            ).encode()
+        return ending
+
+
+def _without(decisions: Decisions, too_large: list[str]) -> Decisions:
+    return Decisions.of(
+        Withhold(Reason.TOO_LARGE, decision.alliance) if decision.alliance in too_large else decision
+        for decision in decisions.each
+    )
 
 
 def _opening(event: Event, decision: Forward, openings: dict[Showing | Form, bytes]) -> bytes:
@@ -75,14 +98,6 @@ def _opening(event: Event, decision: Forward, openings: dict[Showing | Form, byt
             attributes = _made(event)
         opening = openings[way] = orjson.dumps(attributes)[:-1]
     return opening
-
-
-def _ending(event: Event, decision: Forward, at: str) -> bytes:
-    # All of these are identifiers or times, so nothing in them needs escaping.
-    return (
-        f',"owner":"{event.participant}","alliance":"{decision.alliance}",'
-        f'"agreementversion":{decision.agreement.number},"forwardedtime":"{at}"}}'
-    ).encode()
 
 
 def _envelope(event: Event) -> dict[str, Any]:

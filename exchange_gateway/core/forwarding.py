@@ -3,21 +3,25 @@
 A replay that decides on the same records with the same memory, agreements and instant gets the same step.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from broker_adapters.codec import decode
 from broker_adapters.log import NewRecord, Record
 from exchange_gateway.core.agreements.book import AgreementBook, InForce
 from exchange_gateway.core.audit import Decided, audit_record
-from exchange_gateway.core.forwarded import Output, write_outputs
+from exchange_gateway.core.forwarded import Output, Writer
 from exchange_gateway.core.known_things import NOTHING, Known, Seen, dump, id_digest, thing_key
-from exchange_gateway.core.routing import Decision, Reason, Withhold, remember, route
+from exchange_gateway.core.routing import Decisions, Reason, Withhold, remember, route
 from schemas.event import Event, InvalidEvent, format_time
 from schemas.identifiers import parse_data_topic
+
+UNREADABLE = Decisions.of([Withhold(Reason.UNREADABLE)])
 
 Place = tuple[str, int]
 """A topic and an offset."""
@@ -41,8 +45,8 @@ class Step:
     """What a step commits, all or nothing.
 
     outputs: by topic. known: the things that changed. positions: the offsets to go on from. audit: the
-    record for `audit.forwarding`. withheld: decisions by reason. missing: places whose events must be
-    known to decide (see `Deciding`); while there are any, the step is not one.
+    record for `audit.forwarding`. withheld: decisions by reason. size_bytes: of the outputs. missing:
+    places whose events must be known to decide (see `Deciding`); while there are any, the step is not one.
     """
 
     audit: NewRecord
@@ -52,6 +56,7 @@ class Step:
     withheld: dict[Reason, int] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     missing: set[Place] = field(default_factory=set)
+    size_bytes: int = 0
 
     def all_outputs(self) -> list[Output]:
         """Return the outputs in the order in which they are appended."""
@@ -61,14 +66,12 @@ class Step:
         """Return what is to be kept of each thing that changed."""
         return {thing: dump(known) for thing, known in self.known.items()}
 
-    @property
-    def size_bytes(self) -> int:
-        """How much the outputs hold together."""
-        return sum(len(record.value) for records in self.outputs.values() for record in records)
 
-
-def by_topic(records: Iterable[Record]) -> list[Record]:
+def by_topic(records: list[Record]) -> list[Record]:
     """Return the records topic by topic, each topic's in order: the order in which a step decides."""
+    runs = [topic for topic, _ in groupby(records, itemgetter(0))]
+    if len(set(runs)) == len(runs):
+        return records
     topics: dict[str, list[Record]] = {}
     for record in records:
         topics.setdefault(record.topic, []).append(record)
@@ -77,14 +80,14 @@ def by_topic(records: Iterable[Record]) -> list[Record]:
 
 def thing_of(record: Record) -> str:
     """Return the key of the thing that a record of `pub` is about, without reading its value."""
-    owner, name = _owner_and_name(record.topic)
-    return thing_key(owner, name, (record.key or b"").decode(errors="replace"))
+    return _beginning(record.topic) + (record.key or b"").decode(errors="replace")
 
 
 @lru_cache(maxsize=4096)
-def _owner_and_name(topic: str) -> tuple[str, str]:
+def _beginning(topic: str) -> str:
+    """Return what the keys of all things of a topic begin with."""
     parts = parse_data_topic(topic)
-    return (parts.holder, parts.name) if parts is not None else ("", "")
+    return "" if parts is None else thing_key(parts.holder, parts.name, "")
 
 
 class Basis(NamedTuple):
@@ -128,6 +131,7 @@ class Deciding:
     def __init__(self, basis: Basis, known: Mapping[str, Known], earlier: Mapping[Place, Record]) -> None:
         self._basis, self._before = basis, known
         self._at = format_time(basis.at_us)
+        self._writer = Writer(self._at)
         self._earlier = dict(earlier)
         self._step = Step(NewRecord(b""))
         self._decided: list[Decided] = []
@@ -136,7 +140,7 @@ class Deciding:
         """Decide on the next record."""
         step = self._step
         decisions = self._decide(record)
-        for decision in decisions:
+        for decision in decisions.each:
             if type(decision) is Withhold:
                 step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + 1
         self._decided.append((record.topic, record.offset, decisions))
@@ -148,7 +152,7 @@ class Deciding:
         step.audit = audit_record(basis.shard, self._at, basis.agreements_offset, self._decided)
         return step
 
-    def _decide(self, record: Record) -> Collection[Decision]:
+    def _decide(self, record: Record) -> Decisions:
         thing = thing_of(record)
         known = self._step.known.get(thing) or self._before.get(thing, NOTHING)
         try:
@@ -156,13 +160,14 @@ class Deciding:
             seen = Seen(id_digest(event.attributes["source"], event.attributes["id"]), record.offset)
             earlier = self._earlier_event(record, event, known.find(seen.id_digest)) if known.newest else None
             wanted = route(event, known, self._basis.in_force, earlier=earlier)
-            outputs, decisions = write_outputs(event, wanted, self._at)
+            outputs, decisions = self._writer.write(event, wanted)
         # Whatever is wrong with one record must not stop those behind it; it is told of, and on record.
         except Exception as error:  # noqa: BLE001
             self._step.unreadable.append(Unreadable(record.topic, record.offset, type(error).__name__))
-            return (Withhold(Reason.UNREADABLE),)
+            return UNREADABLE
         for topic, output in outputs:
             self._step.outputs.setdefault(topic, []).append(output)
+            self._step.size_bytes += len(output.value)
         after = remember(event, seen, known, decisions)
         if after is not known:
             self._step.known[thing] = after

@@ -7,10 +7,9 @@ shared and does not belong any more, it is retracted. Source of the rules: `docs
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from exchange_gateway.core.agreements.book import InForce
-from exchange_gateway.core.agreements.fields import STATUS_PROPERTIES
 from exchange_gateway.core.agreements.model import AgreementVersion, Kind
 from exchange_gateway.core.known_things import Known, Seen
 from schemas.event import Event, digest
@@ -69,6 +68,34 @@ class Withhold(NamedTuple):
 
 Decision = Forward | Withhold
 
+
+class Decisions(NamedTuple):
+    """What is done with one event: for each alliance one decision, and those that hold for all others.
+
+    shown, ended, retracted: the alliances that the event goes to, by form. again: it was there before.
+    """
+
+    each: tuple[Decision, ...]
+    shown: frozenset[str]
+    ended: frozenset[str]
+    retracted: frozenset[str]
+    again: bool
+
+    @classmethod
+    def of(cls, decisions: Iterable[Decision]) -> Self:
+        """Put decisions together."""
+        each = tuple(decisions)
+        forwards = [decision for decision in each if isinstance(decision, Forward)]
+        shown, ended, retracted = (
+            frozenset(forward.alliance for forward in forwards if forward.form is form)
+            for form in (Form.SHOWN, Form.ENDED, Form.RETRACTED)
+        )
+        again = any(isinstance(decision, Withhold) and decision.reason in AGAIN for decision in each)
+        return cls(each, shown, ended, retracted, again)
+
+
+AGAIN = frozenset({Reason.DUPLICATE, Reason.CONFLICT})
+
 OVER: Mapping[str, frozenset[str]] = {
     EventName.JOB_ORDER: frozenset({"filled", "expired", "withdrawn"}),
     EventName.JOB_ORDER_RESPONSE: frozenset({"withdrawn"}),
@@ -86,31 +113,84 @@ WITHIN: Mapping[str, frozenset[Kind]] = {
 }
 """Which kinds of agreement a scope reaches: they nest."""
 
+
+class Question(NamedTuple):
+    """All of an event, and of what is known of its thing, that decides where it goes.
+
+    status: or kind. scope: `own` where nothing is said. refused: the employer did not agree. named: the
+    alliances that the event names (`sharing.alliances`, `via`), None where it names none. order_owner: of
+    the order that a response answers. shared, closed: see `Known`.
+    """
+
+    owner: str
+    name: str
+    status: str | None
+    scope: str
+    refused: bool
+    named: frozenset[str] | None
+    order_owner: str | None
+    shared: frozenset[str]
+    closed: frozenset[str]
+
+
 _Verdict = AgreementVersion | Reason
 """For one alliance: the agreement by which a thing may go there, or why it may not."""
 
+STALE = Decisions.of([Withhold(Reason.STALE)])
+DUPLICATE = Decisions.of([Withhold(Reason.DUPLICATE)])
+CONFLICT = Decisions.of([Withhold(Reason.CONFLICT)])
 
-def route(event: Event, known: Known, in_force: InForce, *, earlier: Event | None = None) -> tuple[Decision, ...]:
+ANSWERS_MAX = 4096
+"""Answers kept for one state of the agreements: most events ask what one before them asked."""
+
+NAMED_MAX = 16
+"""Questions that name more alliances are not kept: an event can name thousands."""
+
+
+def route(event: Event, known: Known, in_force: InForce, *, earlier: Event | None = None) -> Decisions:
     """Decide where an event goes.
 
     known: what is remembered of its thing before it. in_force: the agreements at the step's instant.
     earlier: the thing's event with the same `source` and `id`, where it had one.
     """
     if earlier is not None:
-        return (Withhold(Reason.DUPLICATE if same_content(event, earlier) else Reason.CONFLICT),)
+        return DUPLICATE if same_content(event, earlier) else CONFLICT
     if event.time_us < known.time_us:
-        return (Withhold(Reason.STALE),)
-    if event.name == EventName.JOB_ORDER_RESPONSE:
-        general, verdicts = _where_a_response_goes(event, in_force)
+        return STALE
+    question = _question(event, known)
+    answer: Decisions | None = in_force.answers.get(question)
+    if answer is None:
+        answer = Decisions.of(_answer(question, in_force))
+        if len(in_force.answers) < ANSWERS_MAX and len(question.named or ()) <= NAMED_MAX:
+            in_force.answers[question] = answer
+    return answer
+
+
+def _question(event: Event, known: Known) -> Question:
+    data, name, owner = event.data, event.name, event.source.participant
+    if name == EventName.JOB_ORDER_RESPONSE:
+        via = frozenset(data.get("via", ()))
+        order_owner = data.get("jobOrderOwner")
+        return Question(owner, name, data.get("kind"), "", False, via, order_owner, known.shared, known.closed)
+    # What the publisher does not say is its own: nothing is shared by silence.
+    sharing = data.get("sharing", {})
+    named = frozenset(sharing["alliances"]) if "alliances" in sharing else None
+    refused = name == EventName.JOB_ORDER and data.get("employerAgreed", "no") == "no"
+    scope = sharing.get("scope", "own")
+    return Question(owner, name, data.get("status"), scope, refused, named, None, known.shared, known.closed)
+
+
+def _answer(question: Question, in_force: InForce) -> list[Decision]:
+    if question.name == EventName.JOB_ORDER_RESPONSE:
+        general, verdicts = _where_a_response_goes(question, in_force)
     else:
-        general, verdicts = _where_a_thing_goes(event, in_force)
-    if known.shared:
-        instead = general[0] if general else Reason.NOT_A_MEMBER
-        verdicts |= dict.fromkeys(sorted(known.shared - verdicts.keys()), instead)
-    decisions = [_decide(event, alliance, verdict, known, in_force) for alliance, verdict in verdicts.items()]
+        general, verdicts = _where_a_thing_goes(question, in_force)
+    instead = general[0] if general else Reason.NOT_A_MEMBER
+    verdicts |= dict.fromkeys(sorted(question.shared - verdicts.keys()), instead)
+    decisions = [_decide(question, alliance, verdict, in_force) for alliance, verdict in verdicts.items()]
     if not decisions and not general:
         general = [Reason.NO_AGREEMENT]
-    return (*decisions, *map(Withhold, general))
+    return [*decisions, *map(Withhold, general)]
 
 
 def same_content(one: Event, other: Event) -> bool:
@@ -118,97 +198,79 @@ def same_content(one: Event, other: Event) -> bool:
     return digest(one.attributes, b"") == digest(other.attributes, b"")
 
 
-def remember(event: Event, seen: Seen, known: Known, decisions: Iterable[Decision]) -> Known:
+def remember(event: Event, seen: Seen, known: Known, decisions: Decisions) -> Known:
     """Return what is known of the thing after `decisions` were carried out; `known` itself when nothing is new."""
-    shown: set[str] = set()
-    ended: set[str] = set()
-    retracted: set[str] = set()
-    for decision in decisions:
-        if type(decision) is Withhold:
-            if decision.reason is Reason.DUPLICATE or decision.reason is Reason.CONFLICT:
-                return known
-        elif type(decision) is Forward:
-            form = decision.form
-            (shown if form is Form.SHOWN else ended if form is Form.ENDED else retracted).add(decision.alliance)
-    shared = (known.shared | shown) - ended - retracted
-    closed = (known.closed | ended) - shown - retracted
+    if decisions.again:
+        return known
+    shared = (known.shared | decisions.shown) - decisions.ended - decisions.retracted
+    closed = (known.closed | decisions.ended) - decisions.shown - decisions.retracted
     return known.with_event(seen, event.time_us, shared, closed)
 
 
-def _where_a_thing_goes(event: Event, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:
+def _where_a_thing_goes(question: Question, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:
     """Ask the publisher, then each agreement that lists it. Returns what holds for all, and per alliance."""
-    sharing = event.data.get("sharing", {})
-    # What the publisher does not say is its own: nothing is shared by silence.
-    scope = sharing.get("scope", "own")
-    if scope == "own":
+    if question.scope == "own":
         return [Reason.SCOPE_OWN], {}
-    if event.name == EventName.JOB_ORDER and event.data.get("employerAgreed", "no") == "no":
+    if question.refused:
         return [Reason.EMPLOYER_DID_NOT_AGREE], {}
-    named = frozenset(sharing["alliances"]) if "alliances" in sharing else None
     verdicts: dict[str, _Verdict] = {}
-    for agreement in in_force.of(event.participant):
-        if agreement.agreement.kind not in WITHIN.get(scope, ()):
+    for agreement in in_force.of(question.owner):
+        if agreement.agreement.kind not in WITHIN.get(question.scope, ()):
             verdicts[agreement.alliance] = Reason.SCOPE_TOO_NARROW
-        elif named is not None and agreement.alliance not in named:
+        elif question.named is not None and agreement.alliance not in question.named:
             verdicts[agreement.alliance] = Reason.NOT_NAMED
         else:
-            verdicts[agreement.alliance] = _as_publisher(agreement, event)
-    return _those_named_in_vain(named or frozenset(), event.participant, in_force, verdicts), verdicts
+            verdicts[agreement.alliance] = _as_publisher(agreement, question)
+    return _those_named_in_vain(question, in_force, verdicts), verdicts
 
 
-def _where_a_response_goes(event: Event, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:
+def _where_a_response_goes(question: Question, in_force: InForce) -> tuple[list[Reason], dict[str, _Verdict]]:
     """Ask each agreement that the response names as its way."""
-    via = frozenset(event.data.get("via", ()))
     verdicts: dict[str, _Verdict] = {}
-    for agreement in in_force.of(event.participant):
-        if agreement.alliance not in via:
+    for agreement in in_force.of(question.owner):
+        if agreement.alliance not in (question.named or ()):
             continue
-        if event.data.get("jobOrderOwner") not in agreement.agreement.members:
+        if question.order_owner not in agreement.agreement.members:
             verdicts[agreement.alliance] = Reason.ORDER_OWNER_NOT_A_MEMBER
         else:
-            verdicts[agreement.alliance] = _as_publisher(agreement, event)
-    if not via:
+            verdicts[agreement.alliance] = _as_publisher(agreement, question)
+    if not question.named:
         return [Reason.NO_VIA], verdicts
-    return _those_named_in_vain(via, event.participant, in_force, verdicts), verdicts
+    return _those_named_in_vain(question, in_force, verdicts), verdicts
 
 
-def _as_publisher(agreement: AgreementVersion, event: Event) -> _Verdict:
+def _as_publisher(agreement: AgreementVersion, question: Question) -> _Verdict:
     """Say whether a member's events of this type are shared by an agreement."""
-    if event.name not in agreement.agreement.shares:
+    if question.name not in agreement.agreement.shares:
         return Reason.TYPE_NOT_SHARED
-    if not agreement.agreement.publishes(event.participant, event.name):
+    if not agreement.agreement.publishes(question.owner, question.name):
         return Reason.NOT_A_PUBLISHER
     return agreement
 
 
-def _those_named_in_vain(
-    named: frozenset[str], participant: str, in_force: InForce, verdicts: dict[str, _Verdict]
-) -> list[Reason]:
+def _those_named_in_vain(question: Question, in_force: InForce, verdicts: dict[str, _Verdict]) -> list[Reason]:
     """Add why the alliances that an event names, and that are not the publisher's, do not get it.
 
     Names of no agreement give one reason together: an event may hold thousands.
     """
-    in_vain = named - verdicts.keys()
-    if not in_vain:
-        return []
+    in_vain = (question.named or frozenset()) - verdicts.keys()
     for alliance in sorted(in_vain & (in_force.by_id.keys() | in_force.waiting.keys())):
-        waits = alliance in in_force.waiting and participant in in_force.waiting[alliance].agreement.members
+        waits = alliance in in_force.waiting and question.owner in in_force.waiting[alliance].agreement.members
         verdicts[alliance] = Reason.NOT_VALID_YET if waits else Reason.NOT_A_MEMBER
     return [Reason.UNKNOWN_ALLIANCE] if in_vain - verdicts.keys() else []
 
 
-def _decide(event: Event, alliance: str, verdict: _Verdict, known: Known, in_force: InForce) -> Decision:
+def _decide(question: Question, alliance: str, verdict: _Verdict, in_force: InForce) -> Decision:
     """Turn a verdict into what is done, by what the alliance has seen of the thing."""
-    status = event.data.get(STATUS_PROPERTIES.get(event.name, ""))
     if isinstance(verdict, AgreementVersion):
-        if status not in OVER.get(event.name, ()):
+        if question.status not in OVER.get(question.name, ()):
             return Forward(alliance, verdict)
-        if alliance in known.shared or alliance in known.closed:
+        if alliance in question.shared or alliance in question.closed:
             return Forward(alliance, verdict, Form.ENDED)
         return Withhold(Reason.OVER_BEFORE_SHARED, alliance)
-    if alliance not in known.shared:
+    if alliance not in question.shared:
         return Withhold(verdict, alliance)
     # A clock that went back can make an agreement wait again; what it shared is retracted all the same.
     agreement = in_force.by_id.get(alliance) or in_force.waiting[alliance]
-    form = Form.ENDED if status in OUT_OF_SIGHT.get(event.name, ()) else Form.RETRACTED
+    form = Form.ENDED if question.status in OUT_OF_SIGHT.get(question.name, ()) else Form.RETRACTED
     return Forward(alliance, agreement, form, verdict)

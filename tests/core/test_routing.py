@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exchange_gateway.core.agreements import AgreementBook
 from exchange_gateway.core.known_things import NOTHING, Known
-from exchange_gateway.core.routing import Decision, Form, Forward, Reason, Withhold, remember, route
+from exchange_gateway.core.routing import DUPLICATE, Decisions, Form, Forward, Reason, remember, route
 from schemas.event import Event
 from tests.core.agreement_samples import NOW_US, agreement, book_of
 from tests.core.event_samples import event, known, seen
@@ -29,15 +29,15 @@ Outcome = set[tuple[str | None, str]]
 
 def decide(
     one: Event, before: Known = NOTHING, book: AgreementBook = BOOK, at_us: int = NOW_US, earlier: Event | None = None
-) -> tuple[Decision, ...]:
+) -> Decisions:
     return route(one, before, book.in_force(at_us), earlier=earlier)
 
 
-def outcome(decisions: tuple[Decision, ...]) -> Outcome:
+def outcome(decisions: Decisions) -> Outcome:
     """Return for each alliance (None: all others) the form in which it gets the event, or the reason why not."""
     return {
         (decision.alliance, decision.form.value if isinstance(decision, Forward) else decision.reason.value)
-        for decision in decisions
+        for decision in decisions.each
     }
 
 
@@ -144,7 +144,7 @@ def test_an_agreement_counts_from_its_first_instant() -> None:
 def test_the_newest_version_in_force_decides() -> None:
     """An event goes by the agreement as it is at the instant, whichever version that is."""
     book = book_of(VEST, {**VEST, "validFrom": "2027-01-01T00:00:00Z", "name": "Ny"}, {**VEST, "name": "Nyest"})
-    forwards = [one for one in decide(event(), book=book) if isinstance(one, Forward)]
+    forwards = [one for one in decide(event(), book=book).each if isinstance(one, Forward)]
     assert [(forward.alliance, forward.agreement.number) for forward in forwards] == [("vest", 3)]
 
 
@@ -260,7 +260,7 @@ def test_what_leaves_an_alliances_reach_is_retracted_there(name: str, data: dict
 def test_a_retraction_says_why() -> None:
     """The reason for which a thing is retracted is part of the decision."""
     decided = decide(event(sharing={"scope": "own"}), known(shared=("vest",)))
-    assert [one.reason for one in decided] == [Reason.SCOPE_OWN, Reason.SCOPE_OWN]
+    assert [one.reason for one in decided.each] == [Reason.SCOPE_OWN, Reason.SCOPE_OWN]
 
 
 def test_a_cancelled_visit_within_reach_is_an_update() -> None:
@@ -296,7 +296,7 @@ def test_a_thousand_names_of_no_alliance_are_one_reason() -> None:
     """What an event names cannot make the record of the decision large."""
     many = [f"nowhere-{number}" for number in range(10_000)]
     assert outcome(decide(event("job-order-response", owner="0657", via=many))) == {(None, "unknown-alliance")}
-    assert len(decide(event(sharing={"scope": "alliances", "alliances": many}))) == 5
+    assert len(decide(event(sharing={"scope": "alliances", "alliances": many})).each) == 5
 
 
 def after(before: Known, one: Event, offset: int = 1) -> Known:
@@ -317,7 +317,7 @@ def test_what_was_shared_is_remembered_until_it_is_retracted() -> None:
 def test_a_duplicate_leaves_no_trace_in_what_is_known() -> None:
     """A second copy changes nothing, so nothing needs to be written."""
     before = known(shared=("vest",))
-    again = remember(event(), seen(event(), 9), before, [Withhold(Reason.DUPLICATE)])
+    again = remember(event(), seen(event(), 9), before, DUPLICATE)
     assert again is before
 
 
@@ -371,11 +371,11 @@ def memories(draw: st.DrawFn) -> Known:
 def test_every_alliance_of_the_publisher_has_exactly_one_outcome(one: Event, before: Known) -> None:
     """No alliance is decided on twice, and none is forgotten unless a reason holds for all."""
     decided = decide(one, before)
-    alliances = [decision.alliance for decision in decided if decision.alliance is not None]
+    alliances = [decision.alliance for decision in decided.each if decision.alliance is not None]
     assert len(alliances) == len(set(alliances))
-    assert decided
+    assert decided.each
     mine = {agreement.alliance for agreement in BOOK.in_force(NOW_US).of(one.participant)}
-    if all(decision.alliance is not None for decision in decided):
+    if all(decision.alliance is not None for decision in decided.each):
         assert mine <= set(alliances)
 
 
@@ -385,7 +385,7 @@ def test_nothing_is_shown_without_scope_and_agreement(one: Event, before: Known)
     kinds = {"own": 0, "local": 1, "alliances": 2, "national": 3}
     width = {"local": 1, "alliance": 2, "national": 3}
     sharing = one.data["sharing"]
-    for decision in decide(one, before):
+    for decision in decide(one, before).each:
         if isinstance(decision, Forward) and decision.form is Form.SHOWN:
             body = decision.agreement.agreement
             assert width[body.kind] <= kinds[sharing["scope"]]
@@ -403,7 +403,9 @@ def test_whoever_sees_a_thing_has_an_agreement_with_its_newest_state(one: Event,
     if one.time_us >= before.time_us:
         now = remember(one, seen(one, 1), before, decided)
         assert now.shared == {
-            decision.alliance for decision in decided if isinstance(decision, Forward) and decision.form is Form.SHOWN
+            decision.alliance
+            for decision in decided.each
+            if isinstance(decision, Forward) and decision.form is Form.SHOWN
         }
         assert not now.shared & now.closed
 

@@ -1,7 +1,7 @@
 """All versions of all agreements: the fold of `control.agreements`, and what of it is in force. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ class InForce:
 
     by_participant: for each participant the agreements that list it, by id. waiting: the agreements of
     which no version is valid yet. until_us: the instant at which another version becomes valid, unless
-    a record comes before.
+    a record comes before. answers: what was decided by these agreements, kept by whoever decides.
     """
 
     by_id: Mapping[str, AgreementVersion]
@@ -27,6 +27,7 @@ class InForce:
     waiting: Mapping[str, AgreementVersion]
     from_us: int = 0
     until_us: int = NEVER_US
+    answers: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, participant: str) -> tuple[AgreementVersion, ...]:
         """Return the agreements that list this participant as a member."""
