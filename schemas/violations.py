@@ -115,7 +115,8 @@ def _told(error: Error) -> Iterator[Violation]:
     elif error.keyword == "anyOf":
         yield _none_of(pointer, error.expected)
     else:
-        yield Violation(pointer, error.keyword, _DETAILS[error.keyword](error.expected), error.expected)
+        in_detail = _DETAILS.get(error.keyword, lambda expected: f"Not as {error.keyword} asks for: {expected}.")
+        yield Violation(pointer, error.keyword, in_detail(error.expected), error.expected)
 
 
 def _unknown_property(pointer: str, name: str) -> Violation:

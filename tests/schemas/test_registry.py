@@ -5,11 +5,15 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from schemas.danish import explain
 from schemas.event import Event, InvalidEvent
 from schemas.identifiers import EventName
 from schemas.registry import LIST_LOOKED_AT_MAX, Registry, UnknownSchema
 from schemas.violations import VIOLATIONS_MAX
+from tests.schemas.strategies import instances, mutated
 from tests.schemas.test_examples import EXAMPLES
 
 REGISTRY = Registry.load()
@@ -213,3 +217,22 @@ def test_a_schema_with_look_around_is_refused_when_it_is_registered() -> None:
     schema["properties"]["title"]["pattern"] = "^(?!x)"
     with pytest.raises(ValueError, match="regex"):
         Registry([schema], REGISTRY._rules)
+
+
+@pytest.mark.parametrize("name", EventName)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_any_data_is_taken_or_refused_with_words(name: EventName, data: st.DataObject) -> None:
+    """There is no third way out, in English or in Danish, and what is told can be sent as JSON."""
+    value = data.draw(mutated(instances(REGISTRY.schema(name, "1.0"))))
+    value = {**value, name.id_property: "1"} if isinstance(value, dict) else {name.id_property: "1"}
+    frame = {"type": name.type, "dataschema": f"urn:kommunebro:schema:{name}:1.0", "subject": "1", "data": value}
+    try:
+        check({**order(), **frame})
+    except InvalidEvent as error:
+        assert error.violations  # noqa: PT017  # a refusal is one of two right outcomes
+        for violation in error.violations:
+            assert violation.detail
+            assert violation.pointer.startswith("/data")
+            assert explain(violation, name).endswith(".")
+            assert orjson.dumps([*violation])
