@@ -48,7 +48,7 @@ outside-programs:
 	  $$as_root apt-get update -q && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends kcat docker-compose; }
 
-bench: setup ## the table of figures in docs/performance.md (some minutes)
+bench: setup ## the table of figures in docs/performance.md (half an hour)
 	$(BIN)/kommunebro bench all $(ARGS)
 
 format: setup ## put imports in order and mend what ruff can mend by itself

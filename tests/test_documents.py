@@ -14,6 +14,7 @@ import yaml
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from bench.cli import app as benchmarks
 from exchange_gateway.cli import app as command_line
 from exchange_gateway.core.access import Role
 from exchange_gateway.core.routing import Reason
@@ -55,6 +56,7 @@ def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]
 
 
 VERBS = dict(verbs(typer.main.get_command(command_line)))
+VERBS |= {f"bench {verb}": command for verb, command in verbs(typer.main.get_command(benchmarks))}
 
 
 @pytest.mark.parametrize("row", list(settings_rows(Settings)), ids=lambda row: row.split("`")[1])
@@ -166,7 +168,7 @@ def calls_in(document: Path) -> Iterator[list[str]]:
 def exists(words: list[str]) -> bool:
     verb = next((verb for verb in (" ".join(words[:2]), words[0]) if verb in VERBS), None)
     if verb is None:
-        return len(words) == 1 or words[0] == "bench"
+        return len(words) == 1
     known = {"--help"} | {option for parameter in VERBS[verb].params for option in parameter.opts}
     return all(word in known for word in words if word.startswith("-"))
 

@@ -28,8 +28,8 @@ from schemas.registry import Registry
 from tests.processes import ENVIRONMENT, KOMMUNEBRO, free_port, run
 
 NOW = datetime(2027, 3, 1, 14, 7, 33, tzinfo=UTC)
-STARTED_S_MAX = 30.0
-"""The demo is there in some three seconds; a busy machine gets ten times as long."""
+STARTED_S_MAX = 90.0
+"""The demo is there in some three seconds; a busy machine gets much longer."""
 
 
 @dataclass

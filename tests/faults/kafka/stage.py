@@ -107,10 +107,18 @@ class Stage:
 
     async def progress(self, records: int = 1) -> None:
         """Wait until that many more records have been copied."""
-        wanted = await self.log.end(OUT) + records
+        wanted = await self._end(OUT) + records
         async with asyncio.timeout(SETTLE_S):
-            while await self.log.end(OUT) < wanted:  # noqa: ASYNC110  # what others do is seen only by looking
+            while await self._end(OUT) < wanted:  # noqa: ASYNC110  # what others do is seen only by looking
                 await asyncio.sleep(0.02)
+
+    async def _end(self, topic: str) -> int:
+        """Return a topic's end, however long Kafka is away."""
+        while True:
+            try:
+                return await self.log.end(topic)
+            except LogUnavailable:
+                await asyncio.sleep(FEED_S)
 
     async def outcome(self) -> Outcome:
         """Stop the stream, wait until all of it is copied, and compare."""
@@ -141,10 +149,11 @@ class Stage:
     async def values(self, topic: str) -> list[bytes]:
         """Return all that can be read of a topic now."""
         found: list[bytes] = []
-        end = await self.log.end(topic)
+        end = await self._end(topic)
         async with self.log.reader({topic: 0}) as reader:
             while reader.positions()[topic] < end:
-                found += [record.value for record in await reader.poll(timeout_s=1)]
+                with contextlib.suppress(LogUnavailable):
+                    found += [record.value for record in await reader.poll(timeout_s=1)]
         return found
 
 
