@@ -1,6 +1,7 @@
 """The architecture, held as tests: which way imports point, what is pure, and how large a room may get."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -245,6 +246,32 @@ def test_everything_public_says_what_it_is() -> None:
             and not node.name.startswith("_")
             and ast.get_docstring(node) is None
         ]
+    assert bare == []
+
+
+def test_no_test_is_skipped_or_fed_with_mocks() -> None:
+    """Tests run, all of them, on the real thing: nothing is skipped, and nothing of ours is imitated."""
+    forbidden = re.compile(r"pytest\.(?:mark\.)?(?:skip|skipif|importorskip)\b|unittest\.mock|\bmocker\b")
+    wrong = [
+        where(path, number)
+        for path in sources("tests")
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if forbidden.search(line)
+    ]
+    assert wrong == []
+
+
+def test_each_test_says_what_it_holds() -> None:
+    """Every test has a sentence that states the behaviour."""
+    bare = [
+        f"{where(path, node.lineno)} {node.name}"
+        for path in sources("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and ast.get_docstring(node) is None
+    ]
     assert bare == []
 
 
