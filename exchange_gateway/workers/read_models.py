@@ -16,6 +16,7 @@ from broker_adapters.log import Log, LogUnavailable, OffsetOutOfRange, Reader, R
 from exchange_gateway.core.job_orders import Filters, JobOrder, Place, Sight
 from exchange_gateway.core.things import is_of, sighting_of
 from exchange_gateway.telemetry import log_event
+from exchange_gateway.workers.fresh_topics import FreshTopics
 from exchange_gateway.workers.job_order_store import JobOrderReading, JobOrderStore
 from schemas.identifiers import EventName
 
@@ -99,6 +100,7 @@ class JobOrders:
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read-model-reader")
         self._idle: list[JobOrderReading] = []
         self._edition = 0
+        self._topics = FreshTopics(log)
         self._stepped = asyncio.Condition()
         self._pace = Pace()
         self._list_due_s = 0.0
@@ -138,7 +140,7 @@ class JobOrders:
         wanted = {f"{space}.{EventName.JOB_ORDER}" for space in sight.spaces}
         if not wanted <= self._positions.keys():
             # Most often nothing was ever published there; but a topic may have been made just now.
-            wanted &= set(await self._log.topics())
+            wanted &= await self._topics.get()
         ends = await self._log.ends(sorted(wanted))
         if self._reaches(ends):
             return
@@ -206,8 +208,10 @@ class JobOrders:
 
     async def _begin_anew(self, reason: str) -> None:
         log_event("read_model_rebuilt", "warning", reason=reason[:300])
-        self._positions = await self._write(self._store.begin_anew)
+        # From here on whoever asks waits, and whoever is reading reads a file that is no more.
+        self._positions = {}
         self._edition += 1
+        await self._write(self._store.begin_anew)
         while self._idle:
             self._idle.pop().close()
 
@@ -220,9 +224,12 @@ class JobOrders:
             raise self._unavailable(error) from error
 
     async def _read(self, question: Callable[[JobOrderReading], T]) -> T:
+        edition = self._edition
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
         except apsw.Error as error:
+            if edition != self._edition or isinstance(error, apsw.CantOpenError):
+                raise ReadModelBehind from None
             raise self._unavailable(error) from error
 
     def _ask(self, question: Callable[[JobOrderReading], T]) -> T:

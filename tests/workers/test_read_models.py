@@ -283,6 +283,13 @@ async def test_another_instances_file_is_not_believed(embedded: Log, tmp_path: P
         assert await ids(model) == ["1001"]
 
 
+async def ids_or_none(model: JobOrders) -> list[str] | None:
+    try:
+        return await ids(model)
+    except ReadModelBehind:
+        return None
+
+
 async def test_a_log_that_lost_records_is_read_anew(embedded: Log, tmp_path: Path) -> None:
     """An older copy of the log was put in place: what is beyond its end is not shown any more."""
     (tmp_path / "model").mkdir()
@@ -294,7 +301,7 @@ async def test_a_log_that_lost_records_is_read_anew(embedded: Log, tmp_path: Pat
     await restored.append(PUB, [published("one")])
     async with a_model(restored, tmp_path / "model") as model:
         async with asyncio.timeout(10):
-            while await ids(model) != ["one"]:
+            while await ids_or_none(model) != ["one"]:
                 pass
     await older.close()
 
