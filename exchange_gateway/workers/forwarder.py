@@ -20,15 +20,16 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.loop import Follower, TopicList
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
 
-STEP_RECORDS = 500
-"""Events a step. More a step is faster on Kafka, and makes the first of them wait for the last."""
+STEP_RECORDS = 1000
+"""Events a step at most, where so many wait. A step costs some round trips however many it takes."""
 
 TURN_RECORDS = 50
 """Events decided on at a stretch: about a millisecond, after which whoever else waits has its turn."""
 
 AUDIT_BYTES_MAX = 512 * 1024
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024
-"""A step that writes more is cut in two: a record must fit the log, and a transaction must not take long."""
+"""A step that writes more is cut in two: a record must fit the log, and a transaction must not take long.
+The next batch is then taken half as large, and larger again when there is room."""
 
 READ_TIMEOUT_S = 5.0
 
@@ -125,10 +126,10 @@ class Forwarder:
             log_event("forwarder_started", shard=shard)
             async with (
                 Follower(self._log, ours, processor.positions(), self._topics) as follower,
-                _Lane(self, shard, processor) as lane,
+                _Lane(self, shard, processor, self._step_records) as lane,
             ):
                 while True:
-                    records = await follower.batch(records_max=self._step_records, wait=not lane.is_committing)
+                    records = await follower.batch(records_max=lane.records_max, wait=not lane.is_committing)
                     if records:
                         await lane.take(by_topic(records))
                     else:
@@ -174,8 +175,9 @@ class _Lane:
     What that one changed is not in the processor's state yet, so it is laid over what is loaded.
     """
 
-    def __init__(self, forwarder: Forwarder, shard: int, processor: Processor) -> None:
+    def __init__(self, forwarder: Forwarder, shard: int, processor: Processor, step_records: int) -> None:
         self._forwarder, self._shard, self._processor = forwarder, shard, processor
+        self._step_records = self.records_max = step_records
         self._committing: asyncio.Task[None] | None = None
         self._ahead: Mapping[str, Known] = {}
 
@@ -209,10 +211,12 @@ class _Lane:
         """Decide on a batch and begin to commit; cut it in two while what comes of it is too large."""
         step = await self._decide(records)
         if len(records) > 1 and (len(step.audit.value) > AUDIT_BYTES_MAX or step.size_bytes > OUTPUT_BYTES_MAX):
-            middle = len(records) // 2
+            middle = self.records_max = len(records) // 2
             await self.take(records[:middle])
             await self.take(records[middle:])
             return
+        if step.size_bytes < OUTPUT_BYTES_MAX // 4:
+            self.records_max = min(self._step_records, self.records_max * 2)
         await self._forwarder.create_topics(step.outputs.keys())
         await self.settle()
         self._ahead = step.known
