@@ -134,7 +134,9 @@ class PublishRoute:
             most = self._limits.event_bytes_max
             return Problem("body-too-large", f"The event has {len(body)} bytes; at most {most} are taken.")
         try:
-            texts = {name.decode("latin-1"): value.decode("utf-8") for name, value in headers.items()}
+            # Only the event's own headers: another's odd bytes are no reason to refuse it.
+            ours = {name: value for name, value in headers.items() if name.startswith(b"ce-")}
+            texts = {name.decode("latin-1"): value.decode("utf-8") for name, value in ours.items()}
             return Event.from_binary(texts, body)
         except UnicodeDecodeError:
             return Problem("unreadable", "A ce-* header is not UTF-8.")
