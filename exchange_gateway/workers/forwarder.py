@@ -20,7 +20,7 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.loop import Follower, TopicList
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
 
-STEP_RECORDS = 1000
+STEP_RECORDS = 2000
 """Events a step at most, where so many wait. A step costs some round trips however many it takes."""
 
 TURN_RECORDS = 50
