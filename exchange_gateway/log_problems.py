@@ -1,6 +1,6 @@
 """What the log's errors are told as, over HTTP and for each event of a batch."""
 
-from broker_adapters.log import LogError, LogFull
+from broker_adapters.log import LogDamaged, LogError, LogFull
 from exchange_gateway.problems import Problem
 
 RETRY_AFTER_S = 2
@@ -21,7 +21,9 @@ def problem_of_log(error: BaseException) -> Problem:
     if isinstance(error, Problem):
         return error
     retry = {"Retry-After": str(RETRY_AFTER_S)}
-    if isinstance(error, LogFull):
+    if isinstance(error, LogDamaged):
+        return Problem("log-damaged", "The log's file is damaged; nothing was recorded. The operator has to act.")
+    if isinstance(error, LogFull) and not error.outcome_unknown:
         return Problem("insufficient-storage", "The disk is full; nothing was recorded.", headers=retry)
     if isinstance(error, LogError | TimeoutError):
         return unavailable("The log does not answer.")

@@ -95,6 +95,14 @@ _TABLE = (
         "The body is not an agreement by the rules in docs/agreements.md. `errors` says where.",
     ),
     ProblemType(
+        "log-damaged",
+        503,
+        "The log is damaged",
+        False,
+        "What is stored is not what was written, so nothing more is taken in. The operator must stop the gateway and "
+        "restore the data folder from a backup.",
+    ),
+    ProblemType(
         "log-unavailable",
         503,
         "The log does not answer now",
