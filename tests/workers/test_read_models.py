@@ -383,3 +383,14 @@ async def test_nobody_who_waits_is_held_up_by_a_pause() -> None:
     assert loop.time() - began < 5
     pace.waited()
     assert not pace._hurry.is_set()
+
+
+async def test_a_reader_of_very_many_places(embedded: Log, tmp_path: Path) -> None:
+    """All municipalities, or more places than SQLite joins in one statement."""
+    async with a_model(embedded, tmp_path) as model:
+        await embedded.append(VEST, [shared("vest", f"order-{n}") for n in range(5)])
+        for places in (98, 390, 600):
+            sight = Sight(frozenset(f"{n:04}" for n in range(places)), frozenset({"vest", "nord"}))
+            assert len(await ids(model, sight, municipality="0671", words=("smed",), alliance="vest")) == 5
+        sight = Sight(frozenset(), frozenset({"vest"} | {f"a{n}" for n in range(500)}))
+        assert len(await ids(model, sight, words=("klejnsmede",), status="open")) == 5
