@@ -70,7 +70,9 @@ def _leg(
         # A reader's own orders are found where they were published. Only a shortcut: `combine` decides.
         conditions.append(f"owner NOT IN ({', '.join('?' * len(sight.own))})")
         values += sorted(sight.own)
-    others = sight.alliance_spaces if len(sight.alliances) > 1 else []
+    # What an owner published shows all that an alliance shows of it; only alliances can complete one another.
+    shared = not all(space.startswith(PUB) for space in spaces)
+    others = sight.alliance_spaces if shared and len(sight.alliances) > 1 else []
     conditions += [_anywhere(test, others, values) for test in _tests(filters)]
     if filters.alliance is not None:
         conditions.append(
