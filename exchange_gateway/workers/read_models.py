@@ -23,7 +23,10 @@ from schemas.identifiers import EventName
 FRESH_S_MAX = 5.0
 """How long an answer waits for the model to catch up with the log, before it says to try again."""
 
-BATCH_RECORDS = 500
+BATCH_RECORDS, BUSY_BATCH_RECORDS = 500, 50
+"""How many records are written at once. While publishing is busy they are few, since whoever publishes
+waits for the interpreter as long as a batch takes: some 4 ms."""
+
 WAIT_S = 0.2
 """How long one wait for records takes at most: a topic that has just been made is noticed after it."""
 
@@ -31,8 +34,8 @@ LIST_EVERY_S = 1.0
 PAUSE_S = 0.005
 """Between two steps at least: what comes meanwhile is written in one transaction."""
 
-CALM_SHARE, BUSY_SHARE, BUSY_LONG_SHARE = 0.5, 0.08, 0.25
-BUSY_PER_S = 1_000
+CALM_SHARE, BUSY_SHARE, BUSY_LONG_SHARE = 0.5, 0.05, 0.25
+BUSY_PER_S = 300
 BUSY_LONG_S = 60.0
 """The share of one processor that catching up may take while nobody waits for it: publishing shares the
 interpreter, so from this rate of new records on it is small, unless that goes on for long: then the model
@@ -66,6 +69,11 @@ class Pace:
             else:
                 self._share = BUSY_SHARE if at_s - self._calm_s < BUSY_LONG_S else BUSY_LONG_SHARE
         self._end, self._at_s = end, at_s
+
+    @property
+    def records_max(self) -> int:
+        """How many records to take at once."""
+        return BATCH_RECORDS if self._waiting or self._share != BUSY_SHARE else BUSY_BATCH_RECORDS
 
     def wait(self) -> None:
         """Note that somebody waits."""
@@ -178,7 +186,7 @@ class JobOrders:
         loop = asyncio.get_running_loop()
         if loop.time() >= self._list_due_s:
             await self._find_topics(reader)
-        records = await reader.poll(records_max=BATCH_RECORDS, timeout_s=WAIT_S)
+        records = await reader.poll(records_max=self._pace.records_max, timeout_s=WAIT_S)
         positions = reader.positions()
         began_s = loop.time()
         if records:
