@@ -85,6 +85,7 @@ class Line:
     def __init__(self, settings: KafkaSettings, shared: SharedProducer, topic: str) -> None:
         self._settings, self._shared, self._topic = settings, shared, topic
         self._calls: deque[Call] = deque()
+        self.unanswered: set[asyncio.Future[list[int]]] = set()
         self._running: asyncio.Task[None] | None = None
         self._decided = asyncio.Event()
         self._decided.set()
@@ -95,8 +96,15 @@ class Line:
         return not self._decided.is_set()
 
     async def decided(self) -> None:
-        """Return when no outcome is unknown any more."""
+        """Return when every call so far is answered, and no outcome is unknown any more."""
+        if self.unanswered:
+            await asyncio.wait(list(self.unanswered))
         await self._decided.wait()
+
+    def expect(self, call: Call) -> None:
+        """Take note of a call that comes in, until it is answered."""
+        self.unanswered.add(call.answer)
+        call.answer.add_done_callback(self.unanswered.discard)
 
     def put(self, call: Call) -> None:
         """Take a call in; it leaves with the next batch."""
@@ -227,9 +235,13 @@ class Appender:
         call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s)
         if not records:
             return []
+        line.expect(call)
         try:
             await self._room.enter(size_bytes, call.deadline)
-        except TimeoutError:
+        except BaseException as error:
+            call.answer.cancel()
+            if not isinstance(error, TimeoutError):
+                raise
             raise late(self._settings, topic, outcome_unknown=False) from None
         call.answer.add_done_callback(lambda _: self._room.leave(size_bytes))
         line.put(call)

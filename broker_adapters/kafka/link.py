@@ -29,6 +29,8 @@ CONSUMER, DEBUGGER = -1, -2
 
 NO_LEADER = -1
 RETRY_S = 0.05
+LOOKS = 3
+"""How often a topic is looked for before it is called unknown."""
 
 
 class Link:
@@ -125,14 +127,24 @@ class Link:
             raise UnknownTopic(topic)
         return found
 
-    async def leader(self, topic: str) -> int:
-        """Return the broker that leads `topic`. Raises `UnknownTopic`, `LogUnavailable`."""
+    async def require(self, topic: str) -> int:
+        """Return the broker that leads `topic`, or NO_LEADER. Raises `UnknownTopic`, `LogUnavailable`."""
         leader = self._leader(topic)
-        if leader is None:
+        for _ in range(LOOKS):
+            if leader is not None:
+                return leader
             await self.refresh()
             leader = self._leader(topic)
+            if leader is None and len(self.nodes) > 1:
+                # One broker may know of a new topic some milliseconds before another.
+                await asyncio.sleep(RETRY_S)
         if leader is None:
             raise UnknownTopic(topic)
+        return leader
+
+    async def leader(self, topic: str) -> int:
+        """Return the broker that leads `topic`. Raises `UnknownTopic`, `LogUnavailable`."""
+        leader = await self.require(topic)
         if leader == NO_LEADER:
             self._client.force_metadata_update()
             raise LogUnavailable(f"No broker leads {topic} just now.")

@@ -13,7 +13,7 @@ from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
 from broker_adapters.kafka.settings import KafkaSettings
-from broker_adapters.log import Log, LogClosed, LogUnavailable, NewRecord, Processor, Reader, UnknownTopic
+from broker_adapters.log import Log, LogClosed, LogUnavailable, NewRecord, Processor, Reader
 
 PROCESSOR_NAME = re.compile(r"[a-z0-9-]+")
 HIDDEN = "state."
@@ -28,7 +28,7 @@ class KafkaLog(Log):
         self._link: Link | None = None
         self._links = Links(lambda: Link(settings, "read"))
         self._appender = Appender(settings)
-        self._closed = False
+        self._steps: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         link = Link(self._settings, "ask")
@@ -65,11 +65,7 @@ class KafkaLog(Log):
 
     async def require(self, topic: str) -> None:
         """Raise `UnknownTopic` unless `topic` exists; it is asked for only where it is not known already."""
-        link = self._opened
-        if topic not in link.known():
-            await link.refresh()
-            if topic not in link.known():
-                raise UnknownTopic(topic)
+        await self._opened.require(topic)
 
     async def append(self, topic: str, records: Sequence[NewRecord]) -> list[int]:
         if self._link is None or not self._appender.has(topic):
@@ -79,6 +75,8 @@ class KafkaLog(Log):
     async def settle(self, topics: Iterable[str]) -> None:
         link = self._opened
         wanted = list(topics)
+        if self._steps:
+            await asyncio.wait(list(self._steps))
         await asyncio.gather(*(self._appender.settle(topic) for topic in wanted))
         # What others' transactions have written is in the topics already, but cannot be read before their end.
         written = await link.written_ends(wanted)
@@ -111,6 +109,11 @@ class KafkaLog(Log):
             raise ValueError(f"{name!r} is no processor's name: use a-z, 0-9 and '-'.")
         self._opened  # noqa: B018
         return KafkaProcessor(self, self._settings, name)
+
+    def begun(self, step: asyncio.Task[None]) -> None:
+        """Take note of a processor's step that is under way."""
+        self._steps.add(step)
+        step.add_done_callback(self._steps.discard)
 
     async def prepare_state(self, topic: str) -> str:
         """Make a processor's state topic where there is none; return which cluster's which topic it is."""

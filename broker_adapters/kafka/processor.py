@@ -55,6 +55,9 @@ class Cluster(Protocol):
     def reader(self, positions: Mapping[str, int]) -> Reader:
         """Return a reader."""
 
+    def begun(self, step: asyncio.Task[None]) -> None:
+        """Take note of a step that is under way."""
+
 
 class KafkaProcessor(Processor):
     """The processor of one name."""
@@ -166,6 +169,7 @@ class KafkaProcessor(Processor):
         # Cancelled inside, aiokafka would be left in the midst of a transaction: the step runs to its end.
         step = asyncio.create_task(self._step(by_topic, changes, visible=visible))
         self._steps.add(step)
+        self._cluster.begun(step)
         step.add_done_callback(self._ended)
         try:
             await asyncio.shield(step)

@@ -114,6 +114,8 @@ class Stage:
 
     async def _end(self, topic: str) -> int:
         """Return a topic's end, however long Kafka is away."""
+        if self._feeding is not None and self._feeding.done() and not self._feeding.cancelled():
+            self._feeding.result()
         while True:
             try:
                 return await self.log.end(topic)

@@ -14,6 +14,9 @@ from tests.faults.kafka.stage import Outcome, Stage, campaign
 
 UNDER_LOAD_S = 0.3
 
+WOKEN_S = 60.0
+"""Far more than a zombie needs to find out: what takes longer is a fault."""
+
 
 async def run(data: Path, times: int, chance: random.Random) -> Outcome:
     """Stop, replace and wake so many programs."""
@@ -28,7 +31,8 @@ async def run(data: Path, times: int, chance: random.Random) -> Outcome:
             newest = await stage.copier(f"machine-{number % 2}")
             await stage.progress()
             zombie.send_signal(signal.SIGCONT)
-            assert await zombie.wait() == FENCED
+            async with asyncio.timeout(WOKEN_S):
+                assert await zombie.wait() == FENCED
             stage.disruptions += 1
         return await stage.outcome()
 
