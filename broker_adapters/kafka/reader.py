@@ -17,7 +17,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.protocol.fetch import FetchRequest
 
 from broker_adapters.kafka.faults import MOVED, REFUSED, translate
-from broker_adapters.kafka.link import EARLIEST, LATEST, Link
+from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.records import Fetched
 from broker_adapters.log import (
     READ_BYTES,
@@ -119,15 +119,22 @@ class KafkaReader(Reader):
         records: list[Record] = []
         room = bytes_max
         while self._fetched:
-            part = self._fetched[0]
-            room -= part.take(records, records_max, room)
-            spent = part.spent
+            part = self._fetched.popleft()
+            damage: Exception | None = None
+            try:
+                room -= part.take(records, records_max, room)
+                spent = part.spent
+            except (errors.KafkaError, OSError) as error:
+                # It is fetched again from where it stands; what was taken before is handed out first.
+                damage, spent = error, True
             self._positions[part.topic] = part.position
+            if damage is not None and not records:
+                raise translate(damage, f"reading {part.topic}") from damage
             if not spent:
                 # Next time another topic comes first: a long one does not starve the others.
-                self._fetched.rotate(-1)
+                self._fetched.append(part)
+            if damage is not None or not spent:
                 break
-            self._fetched.popleft()
         return records
 
     async def _fetch(self, wait_s: float, bytes_max: int) -> bool:
@@ -138,29 +145,38 @@ class KafkaReader(Reader):
         try:
             if self._link is None:
                 self._link = await self._links.borrow()
-            await self._ask(self._link, min(wait_s, WAIT_S_MAX), bytes_max)
+            orphans = await self._ask(self._link, min(wait_s, WAIT_S_MAX), bytes_max)
             # Without time to wait, "nothing there" has to be every broker's answer.
             until = asyncio.FIRST_COMPLETED if wait_s else asyncio.ALL_COMPLETED
-            done, _ = await asyncio.wait(self._asked, return_when=until)
+            done = (await asyncio.wait(self._asked, return_when=until))[0] if self._asked else set()
             came = [await self._accept(self._link, task) for task in done]
         except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
             await self._bear(error, wait_s)
             return True
+        if orphans and not any(came):
+            await self._bear(LogUnavailable(f"No broker leads {orphans[0]} just now."), wait_s)
+            return True
         self._failing_since = None
         return any(came)
 
-    async def _ask(self, link: Link, wait_s: float, bytes_max: int) -> None:
+    async def _ask(self, link: Link, wait_s: float, bytes_max: int) -> list[str]:
+        """Ask the brokers that are not asked yet; return the topics that have no leader."""
+        orphans = []
         busy = {node for node, _ in self._asked.values()}
         by_node: dict[int, dict[str, int]] = defaultdict(dict)
         # Shuffled, since a broker fills its answer from the first topic on.
         for topic in random.sample(list(self._positions), len(self._positions)):
-            node = await link.leader(topic)
-            if node not in busy:
+            node = await link.require(topic)
+            if node == NO_LEADER:
+                orphans.append(topic)
+            elif node not in busy:
                 by_node[node][topic] = self._positions[topic]
+        share = max(1, bytes_max // max(1, len(by_node)))
         for node, places in by_node.items():
-            wanted = [(link.name(topic), [(0, offset, bytes_max)]) for topic, offset in places.items()]
-            request = FetchRequest(int(wait_s * 1000), 1, bytes_max, READ_COMMITTED, wanted, DEFAULT_RACK)
+            wanted = [(link.name(topic), [(0, offset, share)]) for topic, offset in places.items()]
+            request = FetchRequest(int(wait_s * 1000), 1, share, READ_COMMITTED, wanted, DEFAULT_RACK)
             self._asked[asyncio.create_task(link.ask(node, request))] = (node, places)
+        return orphans
 
     async def _accept(self, link: Link, task: asyncio.Task[Any]) -> bool:
         _, places = self._asked.pop(task)
