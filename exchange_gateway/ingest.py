@@ -195,7 +195,7 @@ class Ingest:
         """Take events in, in order, and return when every one of them is durable or refused."""
         now = self._now()
         checked = [self.examine(principal, arrival, now) for arrival in arrivals]
-        appended = await self._settle({item.topic for item in checked if isinstance(item, Checked)})
+        appended = await self._settle(checked) if self._uncertain else {}
         found = self._known.find(item.key for item in checked if isinstance(item, Checked))
         fresh: dict[str, list[Checked]] = {}
         waiting: dict[int, asyncio.Future[Known | Problem]] = {}
@@ -212,7 +212,7 @@ class Ingest:
                 waiting[id(item)] = under_way
         appended |= await self._append_all(fresh)
         outcomes = [
-            item if isinstance(item, Refused) else await self._outcome(item, found, waiting, appended)
+            await self._joined(item, waiting[id(item)]) if id(item) in waiting else self._outcome(item, found, appended)
             for item in checked
         ]
         self._count(checked, outcomes)
@@ -227,23 +227,18 @@ class Ingest:
         results = await asyncio.gather(*(self._append(topic, items) for topic, items in fresh.items()))
         return dict(zip(fresh, results, strict=True))
 
-    async def _outcome(
-        self,
-        item: Checked,
-        found: dict[int, Known],
-        waiting: dict[int, "asyncio.Future[Known | Problem]"],
-        appended: Appended,
-    ) -> Outcome:
+    def _outcome(self, item: Checked | Refused, found: dict[int, Known], appended: Appended) -> Outcome:
+        if isinstance(item, Refused):
+            return item
         if item.key in found:
             return self._compare(item, found[item.key])
-        if id(item) in waiting:
-            return await self._joined(item, waiting[id(item)])
         result = appended[item.topic]
         if isinstance(result, Problem):
             return Refused(item.event_id, result)
         return Accepted(item.event_id, item.source, item.topic, result[item.key], duplicate=False)
 
-    async def _joined(self, item: Checked, under_way: "asyncio.Future[Known | Problem]") -> Outcome:
+    async def _joined(self, item: Checked | Refused, under_way: "asyncio.Future[Known | Problem]") -> Outcome:
+        assert isinstance(item, Checked)  # noqa: S101  # only a checked event waits for another
         result = await asyncio.shield(under_way)
         return Refused(item.event_id, result) if isinstance(result, Problem) else self._compare(item, result)
 
@@ -305,12 +300,12 @@ class Ingest:
 
     # --- keeping the index true -----------------------------------------------------------------
 
-    async def _settle(self, topics: set[str]) -> Appended:
+    async def _settle(self, checked: list[Checked | Refused]) -> Appended:
         """Before appending after an append whose outcome nobody knows: look what became of it.
 
         Returns the topics of which that cannot be found out now, each with its problem.
         """
-        uncertain = topics & self._uncertain
+        uncertain = self._uncertain & {item.topic for item in checked if isinstance(item, Checked)}
         if uncertain:
             try:
                 await asyncio.wait_for(self._find_out(uncertain), self._limits.publish_timeout_s)
