@@ -88,6 +88,7 @@ def up(data: Path, brokers: int | None = None, *, port: int | None = None) -> St
     brokers: 1 or 3; what it was made with unless given. port: the first broker's, for clients.
     Raises `LocalKafkaError`, `KafkaNotFetched`.
     """
+    data = data.resolve()
     with _held(data):
         if not _plan_file(data).exists():
             return _first_start(data, brokers or 1, port)
@@ -102,8 +103,9 @@ def up(data: Path, brokers: int | None = None, *, port: int | None = None) -> St
 
 def down(data: Path) -> Status:
     """Stop every broker, and keep its data. Stopping what does not run is fine."""
-    with _held(data):
-        return _stop(_read(data), signal.SIGTERM)
+    cluster = _read(data)
+    with _held(cluster.data):
+        return _stop(cluster, signal.SIGTERM)
 
 
 def status(data: Path) -> Status:
@@ -149,6 +151,7 @@ def _held(data: Path) -> Iterator[None]:
 
 
 def _read(data: Path) -> Status:
+    data = data.resolve()
     try:
         plan = json.loads(_plan_file(data).read_text())
     except FileNotFoundError:
@@ -254,14 +257,18 @@ def _properties(planned: Status, broker: Broker) -> dict[str, Any]:
     }
 
 
+def _write_properties(planned: Status, broker: Broker) -> None:
+    settings = "".join(f"{name}={value}\n" for name, value in _properties(planned, broker).items())
+    (folder_of(planned.data, broker.id) / "server.properties").write_text(settings)
+
+
 def _format(planned: Status, cluster_id: str) -> None:
     """Write each broker's settings and format its log folder, as Kafka asks before a first start."""
     running = []
     for broker in planned.brokers:
         folder = folder_of(planned.data, broker.id)
         folder.mkdir(exist_ok=True)
-        settings = "".join(f"{name}={value}\n" for name, value in _properties(planned, broker).items())
-        (folder / "server.properties").write_text(settings)
+        _write_properties(planned, broker)
         command = [*_java("-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
         command += ["--cluster-id", cluster_id, "--config", str(folder / "server.properties")]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))  # noqa: S603
@@ -293,6 +300,8 @@ def _start(planned: Status) -> Status:
                 )
     for broker in stopped:
         folder = folder_of(planned.data, broker.id)
+        # Anew each time: the folder may have been moved.
+        _write_properties(planned, broker)
         pid = spawn([*_java(), "kafka.Kafka", str(folder / "server.properties")], folder / "output.log")
         (folder / "pid").write_text(str(pid))
     try:

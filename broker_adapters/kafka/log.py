@@ -1,6 +1,7 @@
 """The log on Apache Kafka."""
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ class KafkaLog(Log):
         self._steps: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
+        # It prints some twenty lines a second while a broker is away; what matters comes as an error.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         link = Link(self._settings, "ask")
         await link.open()
         self._link = link

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from aiokafka import errors
+
 from broker_adapters.kafka import producers
 from broker_adapters.kafka.faults import translate
 from broker_adapters.kafka.room import size_of
@@ -224,13 +226,23 @@ class KafkaProcessor(Processor):
             await self._send(queues, sent)
             # aiokafka would commit although a batch failed: each answer is looked at first.
             answers = await asyncio.gather(*(answer for _, _, answer in sent))
-            await producer.commit_transaction()
+            await self._end_transaction()
             if any(answer.offset < 0 for answer in answers):
                 raise LogUnavailable(f"A step of {self._name} is written, at offsets unknown.", outcome_unknown=True)
         finally:
             for _, _, answer in sent:
                 answer.cancel()
         return {topic: answer.offset + count for (topic, count, _), answer in zip(sent, answers, strict=True)}
+
+    async def _end_transaction(self) -> None:
+        try:
+            await self._producer.commit_transaction()
+        except errors.KafkaError as error:
+            if isinstance(error.__cause__, errors.UnknownError):
+                # Kafka 4.3 answers so while it is fencing the one who commits: its coordinator stumbles over its own
+                # pending transition (PREPARE_EPOCH_FENCE). To begin anew would take the name back from who has it.
+                raise errors.ProducerFenced from error
+            raise
 
     async def _send(self, queues: dict[str, deque[Any]], sent: list[tuple[str, int, asyncio.Future[Any]]]) -> None:
         """Send every topic's batches: the first of all before the second of any, which waits for the first to leave."""

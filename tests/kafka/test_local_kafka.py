@@ -51,6 +51,12 @@ def test_up_twice_changes_nothing(data: Path) -> None:
     assert before.running
 
 
+def test_it_is_found_by_a_relative_path_too(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From within the folder beside it, the same broker is seen to run."""
+    monkeypatch.chdir(data.parent)
+    assert local_kafka.status(Path(data.name)) == local_kafka.status(data)
+
+
 def test_status_is_json_with_the_address(data: Path) -> None:
     """What the command prints is plain JSON, with the address first."""
     printed = json.loads(json.dumps(local_kafka.status(data).as_json()))

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiokafka import errors
 
 from broker_adapters import local_kafka
 from broker_adapters.kafka import KafkaLog, KafkaSettings
 from broker_adapters.kafka import state as state_module
+from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.log import Fenced, LogClosed, LogError, LogUnavailable, NewRecord, Record, UnknownTopic
 
 
@@ -234,3 +236,22 @@ async def test_a_step_without_an_answer_is_given_up_by_its_deadline(
             found += [record.value for record in await reader.poll(timeout_s=1)]
     assert found == [b"0", b"1", b"2", b"3"]
     await log.close()
+
+
+async def test_an_answer_that_kafka_gives_while_it_fences_means_fenced(log: KafkaLog) -> None:
+    """Kafka's unknown error at a commit is its stumbling over a fence: the caller stops and takes nothing back."""
+    await log.create_topics(["t"])
+    async with log.processor("p") as processor:
+        assert isinstance(processor, KafkaProcessor)
+
+        async def stumble() -> None:
+            raise errors.KafkaError("Unexpected error during batch delivery") from errors.UnknownError()
+
+        processor._producer.commit_transaction = stumble
+        with pytest.raises(Fenced):
+            await processor.commit(outputs=[("t", NewRecord(b"1"))])
+    async with log.processor("p"):
+        # Whoever has the name rolls back what was open.
+        await log.settle(["t"])
+    async with log.reader({"t": 0}) as reader:
+        assert await reader.poll() == []

@@ -16,7 +16,7 @@ from broker_adapters.log import NewRecord, Reader, Record
 @asynccontextmanager
 async def foreign_producer(settings: KafkaSettings, **arguments: Any) -> AsyncIterator[Any]:
     """A producer as a participant of its own would run it."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, **arguments)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, acks="all", **arguments)
     await producer.start()
     try:
         yield producer
