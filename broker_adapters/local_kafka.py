@@ -350,9 +350,9 @@ def _chosen(cluster: Status, broker: int | None) -> list[Broker]:
 
 
 def _signal(cluster: Status, number: signal.Signals, broker: int | None) -> None:
-    for one in _chosen(cluster, broker):
+    for pid in [one.pid for one in _chosen(cluster, broker) if one.pid is not None]:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(one.pid or 0, number)
+            os.kill(pid, number)
 
 
 def _stop(cluster: Status, how: signal.Signals, broker: int | None = None) -> Status:
