@@ -28,6 +28,9 @@ from typing import NamedTuple, Self
 RECORD_BYTES_MAX = 1024 * 1024
 """The largest value a log takes. Kafka brokers refuse batches over about 1 MB unless told otherwise."""
 
+RECORD_OVERHEAD_BYTES = 200
+"""What a waiting record costs beside its bytes; without it many tiny ones would count as nothing."""
+
 READ_RECORDS = 500
 READ_BYTES = 4 * 1024 * 1024
 """How much one `poll` returns unless told otherwise; 4 MB fetches made replay fastest on Kafka."""
@@ -119,6 +122,16 @@ class LogFolderUnusable(LogError):
 
 class LogDamaged(LogError):
     """What is stored is not what was written. Nothing is guessed: restore it from a backup."""
+
+
+def waiting_bytes(topic: str, records: Sequence[NewRecord]) -> int:
+    """Return how many bytes `records` take while they wait to be written. Raises `RecordTooLarge`."""
+    size_bytes = len(records) * RECORD_OVERHEAD_BYTES
+    for value, key, _ in records:
+        if len(value) > RECORD_BYTES_MAX:
+            raise RecordTooLarge(topic, len(value))
+        size_bytes += len(value) + (len(key) if key else 0)
+    return size_bytes
 
 
 class Reader(ABC):

@@ -11,13 +11,10 @@ from broker_adapters.embedded.database import Storage, lock_folder
 from broker_adapters.embedded.read_threads import ReadThreads
 from broker_adapters.embedded.requests import Request
 from broker_adapters.embedded.writer import Writer
-from broker_adapters.log import RECORD_BYTES_MAX, LogClosed, NewRecord, RecordTooLarge, UnknownTopic
+from broker_adapters.log import LogClosed, UnknownTopic
 
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait to be written before `append` itself waits."""
-
-RECORD_OVERHEAD_BYTES = 200
-"""What a waiting record costs beside its bytes; without it many tiny ones would count as nothing."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -165,13 +162,3 @@ class Engine:
             if not waiting.done():
                 waiting.set_result(None)
         topic.waiting.clear()
-
-
-def checked_size(topic: str, records: Sequence[NewRecord]) -> int:
-    """Return what records cost while they wait; raises `RecordTooLarge`."""
-    size_bytes = len(records) * RECORD_OVERHEAD_BYTES
-    for value, key, _ in records:
-        if len(value) > RECORD_BYTES_MAX:
-            raise RecordTooLarge(topic, len(value))
-        size_bytes += len(value) + (len(key) if key else 0)
-    return size_bytes

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from broker_adapters.embedded.database import CHECKPOINT_PAGES, DATABASE, Storage, Synchronous
-from broker_adapters.embedded.engine import Engine, checked_size
+from broker_adapters.embedded.engine import Engine
 from broker_adapters.embedded.processor import EmbeddedProcessor
 from broker_adapters.embedded.reader import EmbeddedReader, find_time
 from broker_adapters.embedded.requests import Append, Create, Probe
-from broker_adapters.log import Log, LogClosed, NewRecord, Processor, Reader
+from broker_adapters.log import Log, LogClosed, NewRecord, Processor, Reader, waiting_bytes
 
 PROCESSOR_NAME = re.compile(r"[a-z0-9-]+")
 
@@ -58,7 +58,7 @@ class EmbeddedLog(Log):
     async def append(self, topic: str, records: Sequence[NewRecord]) -> list[int]:
         engine = self._opened
         topic_id = engine.topic(topic).id
-        size_bytes = checked_size(topic, records)
+        size_bytes = waiting_bytes(topic, records)
         first = await engine.ask(Append(topic_id, tuple(records), size_bytes))
         return list(range(first, first + len(records)))
 

@@ -10,9 +10,9 @@ import apsw
 import orjson
 
 from broker_adapters.embedded.database import fetch
-from broker_adapters.embedded.engine import Engine, checked_size
+from broker_adapters.embedded.engine import Engine
 from broker_adapters.embedded.requests import Commit, Enter
-from broker_adapters.log import Fenced, LogClosed, NewRecord, Processor
+from broker_adapters.log import Fenced, LogClosed, NewRecord, Processor, waiting_bytes
 
 
 class EmbeddedProcessor(Processor):
@@ -54,7 +54,7 @@ class EmbeddedProcessor(Processor):
         batches, size_bytes = [], 0
         for topic, group in groupby(outputs, itemgetter(0)):
             records = [record for _, record in group]
-            size_bytes += checked_size(topic, records)
+            size_bytes += waiting_bytes(topic, records)
             batches.append((self._engine.topic(topic).id, records))
         commit = Commit(
             self._name,

@@ -16,10 +16,10 @@ from typing import Any
 from aiokafka import errors
 
 from broker_adapters.kafka.faults import translate
-from broker_adapters.kafka.room import Room, size_of
+from broker_adapters.kafka.room import Room
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.shared_producer import Lease, SharedProducer
-from broker_adapters.log import LogError, LogUnavailable, NewRecord, RecordTooLarge
+from broker_adapters.log import LogError, LogUnavailable, NewRecord, RecordTooLarge, waiting_bytes
 
 
 class Call:
@@ -231,7 +231,7 @@ class Appender:
             line = self._lines[topic] = Line(self._settings, self._shared, topic)
         if line.undecided:
             raise LogUnavailable(f"Kafka has yet to say what became of earlier records for {topic}.")
-        size_bytes = size_of(topic, records)
+        size_bytes = waiting_bytes(topic, records)
         call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s)
         if not records:
             return []

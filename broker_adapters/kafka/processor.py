@@ -18,7 +18,6 @@ from aiokafka import errors
 
 from broker_adapters.kafka import producers
 from broker_adapters.kafka.faults import translate
-from broker_adapters.kafka.room import size_of
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of
 from broker_adapters.log import (
@@ -29,6 +28,7 @@ from broker_adapters.log import (
     NewRecord,
     Processor,
     Reader,
+    waiting_bytes,
 )
 
 VISIBLE_POLL_S = 0.002
@@ -164,7 +164,7 @@ class KafkaProcessor(Processor):
         for topic, record in outputs:
             by_topic[topic].append(record)
         for topic, records in by_topic.items():
-            size_of(topic, records)
+            waiting_bytes(topic, records)
             await self._cluster.require(topic)
         if not by_topic and not changes:
             return

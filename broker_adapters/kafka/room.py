@@ -3,22 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
-
-from broker_adapters.log import RECORD_BYTES_MAX, NewRecord, RecordTooLarge
-
-RECORD_OVERHEAD_BYTES = 100
-"""Reckoned per record for what waits: its object, its place in a batch."""
-
-
-def size_of(topic: str, records: Sequence[NewRecord]) -> int:
-    """Return how many bytes `records` take while they wait. Raises `RecordTooLarge`."""
-    size_bytes = len(records) * RECORD_OVERHEAD_BYTES
-    for value, key, _ in records:
-        if len(value) > RECORD_BYTES_MAX:
-            raise RecordTooLarge(topic, len(value))
-        size_bytes += len(value) + (len(key) if key else 0)
-    return size_bytes
 
 
 class Room:
