@@ -20,6 +20,7 @@ file. The promises, each a test:
 7. A reader **must not** hold more than was asked for, and appends **must** push back.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -244,6 +245,13 @@ class Log(ABC):
         Records of one call stand in their order, others may stand between them. On `LogUnavailable`
         with `outcome_unknown` each of them may or may not have been written.
         """
+
+    def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]]":
+        """Begin an `append` without waiting, and return what will hold its answer or its error.
+
+        For callers to whom a coroutine and a task for each of many small appends would cost too much.
+        """
+        return asyncio.ensure_future(self.append(topic, records))
 
     @abstractmethod
     async def first(self, topic: str) -> int:

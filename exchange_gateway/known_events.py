@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -40,8 +41,15 @@ class Known(NamedTuple):
 
 def known_key(source: str, event_id: str, secret: bytes) -> int:
     """Return 60 bits that stand for (source, id). Keyed, so that nobody can choose two that collide."""
-    hashed = blake2b(f"{source}\0{event_id}".encode(), digest_size=8, key=secret)
+    hashed = _keyed(secret).copy()
+    hashed.update(f"{source}\0{event_id}".encode())
     return int.from_bytes(hashed.digest(), "big") >> 4
+
+
+@lru_cache(maxsize=8)
+def _keyed(secret: bytes) -> blake2b:
+    """Return a hash that has taken in the key, so that it need not be done for each event."""
+    return blake2b(digest_size=8, key=secret)
 
 
 class KnownEvents:

@@ -34,7 +34,7 @@ _FROM_PUBLISHERS = frozenset(REQUIRED + OPTIONAL)
 _STORED = _FROM_PUBLISHERS | frozenset(SET_BY_GATEWAY + SET_BY_FORWARDER)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS = slice(17, 19)
@@ -121,7 +121,7 @@ class Event:
             and attributes["data"].get(id_property) == subject
             and (self.dataschema.name == self.name or (stored and self.dataschema.name == self.name + "-shared"))
             and attributes.get("datacontenttype", JSON) == JSON
-            and ("traceparent" not in attributes or _TRACEPARENT.fullmatch(attributes["traceparent"]) is not None)
+            and ("traceparent" not in attributes or TRACEPARENT.fullmatch(attributes["traceparent"]) is not None)
         )
 
     @property
@@ -187,19 +187,31 @@ def _header_text(name: str, value: str) -> str:
 def digest(attributes: Mapping[str, Any], key: bytes) -> int:
     """Return 60 bits that are equal for equal content, whatever its spelling or the door it came through.
 
+    Keyed, so that nobody without the key can find out what an erased event said by guessing.
+    """
+    return digest_of(canonical(attributes), key)
+
+
+def canonical(attributes: Mapping[str, Any]) -> bytes:
+    """Return an event's content in the one spelling that its digest is taken of: JSON with sorted keys.
+
     `datacontenttype` has one value only, and `traceparent` another one each time that a traced client sends
-    the same event again: both are left out. Keyed, so that nobody without the key can find out what an
-    erased event said by guessing.
+    the same event again: both are left out.
     """
     if not attributes.keys() <= _DIGESTED:
         attributes = {name: attributes[name] for name in _DIGESTED if name in attributes}
-    canonical = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
+    spelled = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
     # 37.0 and 37 are one number to JSON Schema; only such spellings need the slower way. Floats that orjson
     # writes with an exponent lie beyond 2^53, where no integer of the same value is taken.
-    if _FLOAT_SPELLING.search(canonical):
-        canonical = orjson.dumps(_integral(attributes), option=orjson.OPT_SORT_KEYS)
+    if b".0" in spelled and _FLOAT_SPELLING.search(spelled):
+        spelled = orjson.dumps(_integral(attributes), option=orjson.OPT_SORT_KEYS)
+    return spelled
+
+
+def digest_of(spelled: bytes, key: bytes) -> int:
+    """Return the digest of a content that `canonical` has spelled."""
     hashed = _keyed(key).copy()
-    hashed.update(canonical)
+    hashed.update(spelled)
     return int.from_bytes(hashed.digest()[:8], "big") >> 4
 
 
@@ -330,7 +342,7 @@ _VALUES: tuple[tuple[str, Callable[[str], object], str, str, Any], ...] = (
     ("datacontenttype", JSON.__eq__, "const", f"datacontenttype is {JSON!r} or left out.", JSON),
     (
         "traceparent",
-        _TRACEPARENT.fullmatch,
+        TRACEPARENT.fullmatch,
         "envelope",
         "Not a W3C trace context (version-trace-parent-flags in lower-case hexadecimal digits).",
         None,

@@ -44,19 +44,20 @@ def plan_of(root: Schema, node: Schema | None = None) -> Plan:
     children = resolved(root, root if node is None else node).get("properties", {})
     here = {name: resolved(root, child) for name, child in children.items()}
     items = {name: resolved(root, child["items"]) for name, child in here.items() if "items" in child}
-    rules = {name: rule for name, child in here.items() if (rule := _rule_of(name, child)) is not None}
+    rules = {name: rule for name, child in here.items() if (rule := rule_of(name, child)) is not None}
     objects = {name: plan_of(root, child) for name, child in here.items() if "properties" in child}
     lists = {name: plan_of(root, child) for name, child in items.items() if "properties" in child}
     return Plan(
         texts=tuple(name for name, rule in rules.items() if rule is Rule.FREE_TEXT),
-        texts_in_lists=tuple(name for name, child in items.items() if _rule_of(name, child) is Rule.FREE_TEXT),
+        texts_in_lists=tuple(name for name, child in items.items() if rule_of(name, child) is Rule.FREE_TEXT),
         others=tuple((name, int(rule)) for name, rule in rules.items() if rule is not Rule.FREE_TEXT),
         objects=tuple((name, plan) for name, plan in objects.items() if any(plan)),
         lists=tuple((name, plan) for name, plan in lists.items() if any(plan)),
     )
 
 
-def _rule_of(name: str, node: Schema) -> Rule | None:
+def rule_of(name: str, node: Schema) -> Rule | None:
+    """Return the rule that a property's schema puts on it, if any."""
     if node.get("x-free-text"):
         return Rule.FREE_TEXT
     if node.get("x-check") == "modulus-11":
@@ -126,6 +127,10 @@ class Rules:
         """Whether `data`, which its schema takes, keeps all rules."""
         found: Gathered = ([], [], [], [])
         gather(data, plan, found)
+        return self.kept(found)
+
+    def kept(self, found: Gathered) -> bool:
+        """Whether what was gathered from data that its schema takes keeps all rules."""
         texts, cvrs, p_numbers, municipalities = found
         return (
             self._municipality_codes.issuperset(municipalities)

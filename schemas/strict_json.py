@@ -22,7 +22,7 @@ INTEGER_MAX = 2**53
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-_DIGITS_AS_ZERO_BRACKETS_AS_ONE = bytes.maketrans(b"123456789{}", b"000000000[]")
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _SIXTEEN_DIGITS = b"0" * len(str(INTEGER_MAX))
 _ESCAPED_ASCII = re.compile(rb"\\u00[0-7]")
@@ -44,13 +44,16 @@ def loads(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise UnreadableJson(f"Not JSON: {error}.") from None
-    shape = raw.translate(_DIGITS_AS_ZERO_BRACKETS_AS_ONE)
     # Every level takes an opening bracket, so few brackets prove that the depth is fine.
-    if shape.count(b"[") > DEPTH_MAX and _is_too_deep(raw):
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _is_too_deep(raw):
         raise UnreadableJson(f"Objects and arrays are nested deeper than {DEPTH_MAX} levels.")
-    # An integer beyond 2^53 has 16 digits in a row. When dumping gives the same bytes, no key stood twice.
-    again = orjson.dumps(value)
-    if _SIXTEEN_DIGITS in shape or (again != raw and not _has_each_key_once(raw, again)):
+    try:
+        again = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:
+        # An integer of 2^53 or more.
+        again = b""
+    # When dumping gives the same bytes, no key stood twice, and no large integer became a float.
+    if again != raw and not (again and _is_harmless(raw, again)):
         _check_slowly(raw)
     return value
 
@@ -67,7 +70,13 @@ def _without_escapes(raw: bytes) -> bytes:
     return raw.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in raw else raw
 
 
-def _has_each_key_once(raw: bytes, again: bytes) -> bool:
+def _is_harmless(raw: bytes, again: bytes) -> bool:
+    """Whether counting shows that no key stood twice, and that no integer is beyond 2^53."""
+    # Such an integer has 16 digits in a row.
+    return _SIXTEEN_DIGITS not in raw.translate(_DIGITS_AS_ZERO) and has_each_key_once(raw, again)
+
+
+def has_each_key_once(raw: bytes, again: bytes) -> bool:
     r"""Whether counting shows that `raw` has as many keys as what was read from it; False where it can't tell.
 
     A colon after a quote ends a key, or begins a text, in both alike: not where an ASCII character is

@@ -61,7 +61,7 @@ class PublishRoute:
             arrival = Arrival(body) if media_type == STRUCTURED else Arrival(parsed=self._binary(headers, body))
             status, answer, kind = await self._one(principal, arrival, recording=recording)
         else:
-            arrivals = self._lines(body) if media_type == NDJSON else self._items(body)
+            arrivals: Sequence[Arrival | bytes] = self._lines(body) if media_type == NDJSON else self._items(body)
             status, answer, kind = await self._many(principal, arrivals, len(body), recording=recording)
         await send({"type": "http.response.start", "status": status, "headers": kind})
         await send({"type": "http.response.body", "body": answer})
@@ -154,11 +154,13 @@ class PublishRoute:
 
     # --- many events ----------------------------------------------------------------------------
 
-    def _lines(self, body: bytes) -> list[Arrival]:
+    def _lines(self, body: bytes) -> list[bytes]:
         """Split NDJSON; empty lines are no events and are not counted."""
         lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+        if b"\r" in body:
+            lines = [line.strip(b"\r") for line in lines]
         self._check_count(len(lines))
-        return [Arrival(line) for line in lines]
+        return lines
 
     def _items(self, body: bytes) -> list[Arrival]:
         """Split a batch, which is one JSON array."""
@@ -187,7 +189,7 @@ class PublishRoute:
             raise Problem("body-too-large", f"The request has {count} events; at most {most} are taken at once.")
 
     async def _many(
-        self, principal: Principal, arrivals: list[Arrival], size: int, *, recording: bool
+        self, principal: Principal, arrivals: Sequence[Arrival | bytes], size: int, *, recording: bool
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         handle = self._ingest.publish if recording else self._ingest.validate
         await self._reserve(size)
@@ -219,9 +221,9 @@ class ClientGone(Exception):
 
 
 async def _in_slices(
-    handle: Callable[[Principal, Sequence[Arrival]], Awaitable[list[Outcome]]],
+    handle: Callable[[Principal, Sequence[Arrival | bytes]], Awaitable[list[Outcome]]],
     principal: Principal,
-    arrivals: list[Arrival],
+    arrivals: Sequence[Arrival | bytes],
 ) -> list[Outcome]:
     """Handle a large batch in slices, in order, so that one publisher does not hold up the others."""
     tasks = []
@@ -232,7 +234,7 @@ async def _in_slices(
     return [outcome for outcomes in await asyncio.gather(*tasks) for outcome in outcomes]
 
 
-def _slices(arrivals: list[Arrival]) -> Iterator[list[Arrival]]:
+def _slices(arrivals: Sequence[Arrival | bytes]) -> Iterator[Sequence[Arrival | bytes]]:
     for begin in range(0, len(arrivals), SLICE_EVENTS):
         yield arrivals[begin : begin + SLICE_EVENTS]
 

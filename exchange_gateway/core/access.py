@@ -53,7 +53,7 @@ def lacks_role(principal: Principal, *any_of: Role) -> Denied | None:
 def may_publish(principal: Principal, participant: str) -> Denied | None:
     """Decide whether the principal may publish as `participant`, the one in the event's source."""
     denied = lacks_role(principal, Role.PUBLISHER)
-    if denied is None and participant not in principal.participants:
+    if denied is None and participant != principal.participant and participant not in principal.represents:
         return Denied(
             f"Your token speaks for {principal.participant}; the event's source names {participant}. "
             "Publish with a token of the participant in the source.",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import schemas
-from broker_adapters.codec import encode_published
+from broker_adapters.codec import addition, encode_published
 from broker_adapters.log import NewRecord, Record
 from exchange_gateway.core.known_things import Known, Seen, id_digest
 from schemas.event import Event, format_time
@@ -123,7 +123,7 @@ def event(
 
 def published(stored: Event) -> NewRecord:
     """Return the record in which the gateway stores an event."""
-    return encode_published(stored, None, RECORDED_AT, "opera-klient")
+    return encode_published(stored, None, addition(RECORDED_AT, "opera-klient"))
 
 
 def topic_of(stored: Event) -> str:

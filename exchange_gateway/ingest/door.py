@@ -1,0 +1,271 @@
+"""Appending what is new, and answering when it is durable.
+
+There are two ways in. `publish` takes any number of events, and waits for whatever must be waited for. `submit`
+takes one event of the usual kind (new, right, in a topic that is there) and waits for nothing: it saves the task
+and the dozen coroutines that waiting costs. What it does not take is published the other way.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import orjson
+
+from broker_adapters.log import Log, LogError, LogUnavailable
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.access import Principal
+from exchange_gateway.ingest.examining import Checked, Examiner
+from exchange_gateway.ingest.index_keeping import IndexKeeper
+from exchange_gateway.ingest.outcomes import Accepted, Arrival, Outcome, Refused
+from exchange_gateway.known_events import Known, KnownEvents
+from exchange_gateway.log_problems import problem_of_log
+from exchange_gateway.problems import Problem
+from exchange_gateway.settings import Limits
+from exchange_gateway.telemetry import Metrics, log_event
+from schemas.registry import Registry
+
+Appended = dict[str, Problem | dict[int, int]]
+"""What became of each topic's append: the offset of each key, or why not."""
+
+Answer = Callable[[Outcome], None]
+
+
+@dataclass(slots=True)
+class _Creation:
+    """A topic that is being created, and how many appends wait for it."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    done: bool = False
+
+
+class Ingest:
+    """Takes events in. One instance a gateway; its methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        log: Log,
+        registry: Registry,
+        known: KnownEvents,
+        *,
+        digest_key: bytes,
+        limits: Limits,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._log, self._known, self._limits, self._metrics = log, known, limits, metrics
+        self._examiner = Examiner(registry, digest_key=digest_key, limits=limits, clock=clock)
+        self._keeper = IndexKeeper(log, known, digest_key)
+        self._under_way: dict[int, asyncio.Future[Known | Problem]] = {}
+        self._creating: dict[str, _Creation] = {}
+
+    async def start(self) -> None:
+        """Make the index of known events true, before the first append. Raises `LogError`."""
+        await self._keeper.start()
+
+    async def catch_up(self, *, grace_s: float = 0.0) -> int:
+        """Take in what other gateways have appended; see `IndexKeeper.catch_up`. Raises `LogError`."""
+        return await self._keeper.catch_up(grace_s=grace_s)
+
+    # --- one event of the usual kind ------------------------------------------------------------
+
+    def submit(self, principal: Principal, line: bytes, answer: Answer) -> bool:
+        """Take in one event without waiting, and have `answer` called once it is durable, or refused.
+
+        line: structured JSON. Returns False, and does nothing, where the event must be published with `publish`.
+        """
+        if self._keeper.uncertain:
+            return False
+        item = self._examiner.quickly(principal, line, self._examiner.now(principal))
+        if (
+            item is None
+            or item.topic not in self._keeper.topics
+            or item.key in self._under_way
+            or self._known.find((item.key,))
+        ):
+            return False
+        self._under_way[item.key] = asyncio.get_running_loop().create_future()
+        self._log.submit(item.topic, (item.record,)).add_done_callback(partial(self._submitted, item, answer))
+        return True
+
+    def _submitted(self, item: Checked, answer: Answer, appended: "asyncio.Future[list[int]]") -> None:
+        if appended.cancelled():
+            error: BaseException | None = LogUnavailable("The append was broken off.", outcome_unknown=True)
+        else:
+            error = appended.exception()
+        if error is None:
+            (offset,) = appended.result()
+            self._index(item.topic, [item], [offset])
+            outcome: Outcome = Accepted(item.event_id, item.source, item.topic, offset, duplicate=False)
+        else:
+            outcome = Refused(item.event_id, self._failed(item.topic, [item], error))
+        self._count([item], [outcome])
+        answer(outcome)
+
+    # --- any number of events -------------------------------------------------------------------
+
+    async def validate(self, principal: Principal, arrivals: Iterable[Arrival | bytes]) -> list[Outcome]:
+        """Answer what `publish` would, and record nothing. A new event's offset is -1."""
+        now = self._examiner.now(principal)
+        checked = [self._examiner.examine(principal, arrival, now) for arrival in arrivals]
+        found = self._known.find([item.key for item in checked if isinstance(item, Checked)])
+        outcomes: list[Outcome] = []
+        for item in checked:
+            if isinstance(item, Refused):
+                outcomes.append(item)
+            elif item.key in found:
+                outcomes.append(await self._with_time(self._compare(item, found[item.key])))
+            else:
+                outcomes.append(Accepted(item.event_id, item.source, item.topic, -1, duplicate=False))
+        return outcomes
+
+    async def _with_time(self, outcome: Outcome) -> Outcome:
+        """Tell with a conflict the recorded event's time: a publisher that lost its memory finds its place by it."""
+        if isinstance(outcome, Refused):
+            place = outcome.problem.extra
+            async with self._log.reader({place["topic"]: place["offset"]}) as reader:
+                for record in await reader.poll(records_max=1, timeout_s=1.0):
+                    place["time"] = orjson.loads(record.value)["time"]
+        return outcome
+
+    async def publish(self, principal: Principal, arrivals: Iterable[Arrival | bytes]) -> list[Outcome]:
+        """Take events in, in order, and return when every one of them is durable or refused."""
+        now = self._examiner.now(principal)
+        examine = self._examiner.examine
+        checked = [examine(principal, arrival, now) for arrival in arrivals]
+        appended = await self._settle(checked) if self._keeper.uncertain else {}
+        found = self._known.find([item.key for item in checked if isinstance(item, Checked)])
+        fresh: dict[str, list[Checked]] = {}
+        waiting: dict[int, asyncio.Future[Known | Problem]] = {}
+        create_future, under_way = asyncio.get_running_loop().create_future, self._under_way
+        for item in checked:
+            if isinstance(item, Refused) or item.key in found or item.topic in appended:
+                continue
+            if item.key in under_way:
+                # Sent twice at once: the second waits for the first, and is then its duplicate.
+                waiting[id(item)] = under_way[item.key]
+            else:
+                under_way[item.key] = create_future()
+                if item.topic in fresh:
+                    fresh[item.topic].append(item)
+                else:
+                    fresh[item.topic] = [item]
+        appended |= await self._append_all(fresh)
+        outcomes = [
+            await self._joined(item, waiting[id(item)]) if id(item) in waiting else self._outcome(item, found, appended)
+            for item in checked
+        ]
+        self._count(checked, outcomes)
+        return outcomes
+
+    async def _append_all(self, fresh: dict[str, list[Checked]]) -> Appended:
+        """Append to each topic. How long that may take is the log's to say (`LogUnavailable`)."""
+        if len(fresh) == 1:
+            # The most frequent case, spared the cost of a task.
+            ((topic, items),) = fresh.items()
+            return {topic: await self._append(topic, items)}
+        results = await asyncio.gather(*(self._append(topic, items) for topic, items in fresh.items()))
+        return dict(zip(fresh, results, strict=True))
+
+    def _outcome(self, item: Checked | Refused, found: dict[int, Known], appended: Appended) -> Outcome:
+        if isinstance(item, Refused):
+            return item
+        if found and item.key in found:
+            return self._compare(item, found[item.key])
+        result = appended[item.topic]
+        if isinstance(result, Problem):
+            return Refused(item.event_id, result)
+        return Accepted(item.event_id, item.source, item.topic, result[item.key], duplicate=False)
+
+    async def _joined(self, item: Checked | Refused, under_way: "asyncio.Future[Known | Problem]") -> Outcome:
+        assert isinstance(item, Checked)  # noqa: S101  # only a checked event waits for another
+        result = await asyncio.shield(under_way)
+        return Refused(item.event_id, result) if isinstance(result, Problem) else self._compare(item, result)
+
+    @staticmethod
+    def _compare(item: Checked, known: Known) -> Outcome:
+        if known.digest == item.digest:
+            return Accepted(item.event_id, item.source, known.topic, known.offset, duplicate=True)
+        detail = (
+            f"An event with source {item.source} and id {item.event_id!r} and other content is recorded "
+            f"in {known.topic} at offset {known.offset}. A changed thing is a new event: give it a new id."
+        )
+        return Refused(item.event_id, Problem("conflict", detail, topic=known.topic, offset=known.offset))
+
+    async def _append(self, topic: str, items: list[Checked]) -> Problem | dict[int, int]:
+        """Append new events to one topic; the index and those who wait learn where they stand."""
+        try:
+            if topic not in self._keeper.topics:
+                await self._create(topic)
+            offsets = await self._log.append(topic, [item.record for item in items])
+        except BaseException as error:
+            problem = self._failed(topic, items, error)
+            if not isinstance(error, Exception):
+                raise
+            return problem
+        return self._index(topic, items, offsets)
+
+    def _index(self, topic: str, items: list[Checked], offsets: list[int]) -> dict[int, int]:
+        """Make appended events known, to the index and to those who wait; return the offset of each key."""
+        add, under_way = self._known.add, self._under_way
+        places: dict[int, int] = {}
+        for item, offset in zip(items, offsets, strict=True):
+            known = Known(topic, offset, item.digest)
+            add(item.key, known)
+            under_way.pop(item.key).set_result(known)
+            places[item.key] = offset
+        if offsets[-1] - offsets[0] == len(offsets) - 1:
+            self._known.advance(topic, offsets[0], offsets[-1] + 1)
+        return places
+
+    async def _create(self, topic: str) -> None:
+        """Create a topic. Appends that come meanwhile wait their turn, and nobody overtakes those who wait."""
+        creation = self._creating.setdefault(topic, _Creation())
+        creation.waiting += 1
+        async with creation.turn:
+            try:
+                if not creation.done:
+                    await self._log.create_topics([topic])
+                    creation.done = True
+            finally:
+                creation.waiting -= 1
+                if creation.waiting == 0:
+                    del self._creating[topic]
+                    self._keeper.topics |= {topic} if creation.done else set()
+
+    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
+        if not isinstance(error, LogError):
+            log_event("worker_failed", "error", worker="ingest", error=repr(error)[:300])
+        if not isinstance(error, LogError) or error.outcome_unknown:
+            self._keeper.uncertain.add(topic)
+        problem = problem_of_log(error)
+        for item in items:
+            self._under_way.pop(item.key).set_result(problem)
+        return problem
+
+    async def _settle(self, checked: Sequence[Checked | Refused]) -> Appended:
+        """Before appending after an append whose outcome nobody knows: look what became of it.
+
+        Returns the topics of which that cannot be found out now, each with its problem.
+        """
+        uncertain = self._keeper.uncertain & {item.topic for item in checked if isinstance(item, Checked)}
+        if uncertain:
+            try:
+                await asyncio.wait_for(self._keeper.find_out(uncertain), self._limits.publish_timeout_s)
+            except (LogError, TimeoutError) as error:
+                return dict.fromkeys(uncertain, problem_of_log(error))
+        return {}
+
+    def _count(self, checked: Sequence[Checked | Refused], outcomes: Sequence[Outcome]) -> None:
+        counts: dict[tuple[str, str], int] = {}
+        for item, outcome in zip(checked, outcomes, strict=True):
+            if isinstance(outcome, Accepted):
+                assert isinstance(item, Checked)  # noqa: S101  # whatever was accepted was checked before
+                labels = item.name, "duplicate" if outcome.duplicate else "accepted"
+            else:
+                labels = item.name if isinstance(item, Checked) else "unknown", "refused"
+                self._metrics.refused.labels(outcome.problem.type.name).inc()
+            counts[labels] = counts.get(labels, 0) + 1
+        for labels, number in counts.items():
+            self._metrics.count(self._metrics.events, labels, number)

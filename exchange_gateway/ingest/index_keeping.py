@@ -1,0 +1,87 @@
+"""Keeping the index of known events true to the log: at the start, beside other gateways, after a doubt."""
+
+import asyncio
+from collections.abc import Iterable
+
+import orjson
+
+from broker_adapters.log import Log, OffsetOutOfRange, Record
+from exchange_gateway.known_events import Known, KnownEvents, known_key
+from exchange_gateway.telemetry import log_event
+from schemas.event import digest
+
+
+class IndexKeeper:
+    """Reads into the index what the log holds beyond it.
+
+    topics: those known to exist. uncertain: those with an append whose outcome nobody knows.
+    """
+
+    def __init__(self, log: Log, known: KnownEvents, digest_key: bytes) -> None:
+        self._log, self._known, self._digest_key = log, known, digest_key
+        self._catching_up = asyncio.Lock()
+        self.topics: set[str] = set()
+        self.uncertain: set[str] = set()
+
+    async def find_out(self, topics: set[str]) -> None:
+        """Make certain what became of every append to `topics`. Raises `LogError`."""
+        # What is still under way must be written, or never will be, before the end is looked at.
+        await self._log.settle(topics)
+        await self.catch_up(topics)
+
+    async def catch_up(self, topics: Iterable[str] | None = None, *, grace_s: float = 0.0) -> int:
+        """Read into the index what the log holds beyond it; all `pub` topics unless some are named.
+
+        grace_s: how long this gateway's own appends may still take to reach the index by themselves.
+        Returns the number of events read. Raises `LogError`.
+        """
+        async with self._catching_up:
+            if topics is None:
+                topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
+                self.topics.update(topics)
+            ends = await self._log.ends(topics)
+            behind = self._behind(ends)
+            if behind and grace_s:
+                # Under load some of our own are always on their way; reading them back is work for nothing.
+                await asyncio.sleep(grace_s)
+                behind = self._behind(ends)
+            read = await self._read_up_to(behind) if behind else 0
+            self.uncertain.difference_update(ends)
+            return read
+
+    def _behind(self, ends: dict[str, int]) -> dict[str, int]:
+        return {topic: end for topic, end in ends.items() if self._known.positions.get(topic, 0) < end}
+
+    async def _read_up_to(self, ends: dict[str, int]) -> int:
+        read = 0
+        positions = {topic: max(self._known.positions.get(topic, 0), await self._log.first(topic)) for topic in ends}
+        async with self._log.reader(positions) as reader:
+            while any(position < ends.get(topic, 0) for topic, position in reader.positions().items()):
+                records = await reader.poll(timeout_s=1.0)
+                for record in records:
+                    self._index(record)
+                read += len(records)
+                for topic, position in reader.positions().items():
+                    self._known.advance(topic, 0, position)
+                await asyncio.sleep(0)
+        return read
+
+    def _index(self, record: Record) -> None:
+        attributes = orjson.loads(record.value)
+        key = known_key(attributes["source"], attributes["id"], self._digest_key)
+        self._known.add(key, Known(record.topic, record.offset, digest(attributes, self._digest_key)))
+
+    async def start(self) -> None:
+        """Make the index true before the first append; one that does not fit the log is built anew."""
+        try:
+            topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
+            ends = await self._log.ends(topics)
+            if any(ends.get(topic, 0) < position for topic, position in self._known.positions.items()):
+                log_event("known_events_rebuilt", "warning")
+                self._known.forget()
+            read = await self.catch_up()
+        except OffsetOutOfRange:
+            log_event("known_events_rebuilt", "warning")
+            self._known.forget()
+            read = await self.catch_up()
+        log_event("known_events_caught_up", events=read)
