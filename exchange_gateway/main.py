@@ -1,10 +1,8 @@
 """The composition root: settings to log to workers to application. Opens in order, closes in reverse."""
 
 import asyncio
-import gc
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -30,6 +28,7 @@ from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
+from exchange_gateway.tuning import tune
 from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.forwarder import Forwarder
@@ -42,9 +41,6 @@ FOLLOW_EVERY_S = 0.1
 
 READY_TIMEOUT_S = 3.0
 SHUTDOWN_S = 10
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread keeps the interpreter: the log's writer must get its turn soon."""
-
 
 class Gateway:
     """One gateway with all its parts. Use as an async context manager; see `serve` for the server."""
@@ -247,18 +243,17 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
 
     Raises `PortInUse`, `LogError`, `KeysUnusable`, `AnotherInstance`.
     """
-    from exchange_gateway.api.app import App  # noqa: PLC0415  # the application knows the gateway, not the other way round
+    # The application knows the gateway, not the other way round.
+    from exchange_gateway.api.app import App  # noqa: PLC0415
+    from exchange_gateway.api.direct import DirectProtocol  # noqa: PLC0415
 
     listening = listen(settings.host, settings.port)
     try:
         async with Gateway(settings) as gateway:
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
-            server = Server(_server_config(App(gateway), settings))
+            server = Server(_server_config(App(gateway), DirectProtocol, settings))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, server.stop)
-            # What was made until now lives as long as the process: collections need not look at it.
-            gc.collect()
-            gc.freeze()
+            tune()
             host, port = listening.getsockname()[:2]
             if on_started is not None:
                 await on_started(gateway, f"http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -267,11 +262,13 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
         listening.close()
 
 
-def _server_config(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+def _server_config(
+    app: Callable[..., Awaitable[None]], protocol: type[asyncio.Protocol], settings: Settings
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -84,14 +84,20 @@ class Engine:
 
     async def ask(self, request: Request) -> Any:
         """Hand a request to the writer, once there is room for it, and return its answer."""
+        if not self.put(request):
+            await self._wait_for_room(request.size_bytes)
+            self._writer.put(request)
+        return await request.future
+
+    def put(self, request: Request) -> bool:
+        """Hand a request to the writer if there is room for it now; tell whether it was handed over."""
         self.check_open()
         size_bytes = request.size_bytes
         if self._held_back or (self._waiting_bytes and self._waiting_bytes + size_bytes > WAITING_BYTES_MAX):
-            await self._wait_for_room(size_bytes)
-        else:
-            self._waiting_bytes += size_bytes
+            return False
+        self._waiting_bytes += size_bytes
         self._writer.put(request)
-        return await request.future
+        return True
 
     async def read(self, job: Callable[Concatenate[apsw.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a read in a thread."""

@@ -1,5 +1,7 @@
 """The log in one SQLite file, as callers see it."""
 
+import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +12,7 @@ from broker_adapters.embedded.engine import Engine
 from broker_adapters.embedded.processor import EmbeddedProcessor
 from broker_adapters.embedded.reader import EmbeddedReader, find_time
 from broker_adapters.embedded.requests import Append, Create, Probe
-from broker_adapters.log import Log, LogClosed, NewRecord, Processor, Reader, waiting_bytes
+from broker_adapters.log import Log, LogClosed, LogError, NewRecord, Processor, Reader, waiting_bytes
 
 PROCESSOR_NAME = re.compile(r"[a-z0-9-]+")
 
@@ -56,11 +58,19 @@ class EmbeddedLog(Log):
         return sorted(topic for topic in self._opened.topics if not topic.startswith("state."))
 
     async def append(self, topic: str, records: Sequence[NewRecord]) -> list[int]:
-        engine = self._opened
-        topic_id = engine.topic(topic).id
-        size_bytes = waiting_bytes(topic, records)
-        first = await engine.ask(Append(topic_id, tuple(records), size_bytes))
-        return list(range(first, first + len(records)))
+        offsets: list[int] = await self._opened.ask(self._to_append(topic, records))
+        return offsets
+
+    def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]]":
+        with contextlib.suppress(LogError):
+            request = self._to_append(topic, records)
+            if self._opened.put(request):
+                return request.future
+        # To wait for room, or to have the error where it is looked for.
+        return super().submit(topic, records)
+
+    def _to_append(self, topic: str, records: Sequence[NewRecord]) -> Append:
+        return Append(self._opened.topic(topic).id, tuple(records), waiting_bytes(topic, records))
 
     async def first(self, topic: str) -> int:
         self._opened.topic(topic)

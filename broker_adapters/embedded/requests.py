@@ -167,7 +167,7 @@ class Request:
 
 
 class Append(Request):
-    """Append records to one topic; the answer is the first offset."""
+    """Append records to one topic; the answer is their offsets."""
 
     __slots__ = ("_records", "_topic_id")
 
@@ -176,7 +176,8 @@ class Append(Request):
         self._topic_id, self._records = topic_id, records
 
     def add_to(self, draft: Draft) -> None:
-        self.answer = draft.append(self._topic_id, self._records)
+        first = draft.append(self._topic_id, self._records)
+        self.answer = list(range(first, first + len(self._records)))
 
 
 class Create(Request):

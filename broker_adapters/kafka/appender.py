@@ -243,9 +243,23 @@ class Appender:
             if not isinstance(error, TimeoutError):
                 raise
             raise late(self._settings, topic, outcome_unknown=False) from None
-        call.answer.add_done_callback(lambda _: self._room.leave(size_bytes))
-        line.put(call)
+        self._put(line, call)
         return await call.answer
+
+    def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]] | None":
+        """Begin an append at once; None where something must be waited for, looked up or refused first."""
+        line = self._lines.get(topic)
+        size_bytes = waiting_bytes(topic, records)
+        if line is None or line.undecided or not records or not self._room.enter_at_once(size_bytes):
+            return None
+        call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s)
+        line.expect(call)
+        self._put(line, call)
+        return call.answer
+
+    def _put(self, line: Line, call: Call) -> None:
+        call.answer.add_done_callback(lambda _: self._room.leave(call.size_bytes))
+        line.put(call)
 
     async def settle(self, topic: str) -> None:
         """Return when it is decided what became of every append to `topic` so far. Raises `LogUnavailable`."""

@@ -1,6 +1,7 @@
 """The log on Apache Kafka."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -14,7 +15,7 @@ from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
 from broker_adapters.kafka.settings import KafkaSettings
-from broker_adapters.log import Log, LogClosed, LogUnavailable, NewRecord, Processor, Reader
+from broker_adapters.log import Log, LogClosed, LogError, LogUnavailable, NewRecord, Processor, Reader
 
 PROCESSOR_NAME = re.compile(r"[a-z0-9-]+")
 HIDDEN = "state."
@@ -74,6 +75,13 @@ class KafkaLog(Log):
         if self._link is None or not self._appender.has(topic):
             await self.require(topic)
         return await self._appender.append(topic, records)
+
+    def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]]":
+        with contextlib.suppress(LogError):
+            if self._link is not None and (begun := self._appender.submit(topic, records)) is not None:
+                return begun
+        # To wait for room, to look the topic up, or to have the error where it is looked for.
+        return super().submit(topic, records)
 
     async def settle(self, topics: Iterable[str]) -> None:
         link = self._opened

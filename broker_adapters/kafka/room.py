@@ -17,6 +17,13 @@ class Room:
         """Tell whether `size_bytes` more fit now. Anything fits an empty room."""
         return not self._used_bytes or self._used_bytes + size_bytes <= self._bytes_max
 
+    def enter_at_once(self, size_bytes: int) -> bool:
+        """Take the bytes if they fit and nobody waits; tell whether they were taken."""
+        if self._waiting or not self.fits(size_bytes):
+            return False
+        self._used_bytes += size_bytes
+        return True
+
     async def enter(self, size_bytes: int, deadline: float) -> None:
         """Take the bytes, waiting until they fit. Raises `TimeoutError` at `deadline` (monotonic)."""
         while self._waiting or not self.fits(size_bytes):

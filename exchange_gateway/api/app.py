@@ -2,7 +2,9 @@
 
 import itertools
 import secrets
+import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -13,14 +15,18 @@ from starlette.exceptions import HTTPException
 from broker_adapters.log import LogError
 from exchange_gateway.api import alliances, audit, health, job_orders, schemas_api
 from exchange_gateway.api.described import describe
+from exchange_gateway.api.direct import Reply
 from exchange_gateway.api.problems import Problem, problem_response
-from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send
+from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
+from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import log_event
 from schemas.event import Violation
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
+
+_DIRECT_HEADERS = b"content-type: application/json\r\nx-request-id: %b\r\n"
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -55,6 +61,32 @@ class App:
         except Exception as error:  # noqa: BLE001  # the last place where one can be told
             await self._fail(scope, receive, answer, request_id, error)
         self._metrics.count(self._metrics.requests, (scope["method"][:10], route or "unknown", str(answer.status)))
+
+    def is_direct(self, scope: Scope) -> bool:
+        """Tell whether a request may be for the hot route; see `direct.py`."""
+        return (scope["path"], scope["method"]) == (PATH, "POST")
+
+    def submit(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        """Take one event of the usual kind without a task, or leave it to `__call__`."""
+        began = time.perf_counter()
+
+        def answered(outcome: Outcome) -> None:
+            if isinstance(outcome, Refused):
+                reply.hand_over(partial(self._refuse, outcome.problem))
+                return
+            status, answer = accepted(outcome)
+            request_id = f"{self._run}-{next(self._ids)}"
+            reply.send(status, _DIRECT_HEADERS % request_id.encode(), answer)
+            self._metrics.publish_seconds.observe(time.perf_counter() - began)
+            self._metrics.count(self._metrics.requests, ("POST", PATH, str(status)))
+
+        return self._publish.submit(scope["headers"], body, answered)
+
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a problem that was found outside of a task."""
+        answer = _Answer(send, f"{self._run}-{next(self._ids)}")
+        await problem_response(problem)(scope, receive, answer)  # type: ignore[arg-type]
+        self._metrics.count(self._metrics.requests, ("POST", PATH, str(answer.status)))
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str, error: Exception) -> None:
         problem = _problem_of(error)

@@ -134,6 +134,7 @@ class Ingest:
         now = self._examiner.now(principal)
         examine = self._examiner.examine
         checked = [examine(principal, arrival, now) for arrival in arrivals]
+        del arrivals  # what they came as is needed no more, and much of it waits here at once
         appended = await self._settle(checked) if self._keeper.uncertain else {}
         found = self._known.find([item.key for item in checked if isinstance(item, Checked)])
         fresh: dict[str, list[Checked]] = {}

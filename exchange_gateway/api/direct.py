@@ -1,0 +1,105 @@
+"""The hot route's shortest way: an event that has come whole is taken in where its last byte was read.
+
+uvicorn starts a task for each request, and the task awaits its way through a dozen coroutines: for one event a
+request that costs more than all checks together. So a request that is usual in every way (one structured event that
+came in one piece, on a connection with nothing else under way) is handed to `Direct.submit` before a task is started
+for it. What that does not take goes the ordinary way from its beginning, so nothing is decided here: not who may
+publish, not what is right, and not one word of an error.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+Scope = dict[str, Any]
+Application = Callable[..., Any]
+
+
+class Reply:
+    """Where the answer to one request goes: it is called once, when there is one."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: "DirectProtocol", cycle: Any) -> None:
+        self._protocol, self._cycle = protocol, cycle
+
+    def send(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send an answer. headers: whole lines, without the body's length."""
+        self._protocol.send_direct(self._cycle, status, headers, body)
+
+    def hand_over(self, application: Application) -> None:
+        """Have an ASGI application answer: for what is not usual after all."""
+        self._protocol.start(self._cycle, application)
+
+
+class Direct(Protocol):
+    """An ASGI application that can take some requests without a task."""
+
+    @abstractmethod
+    def is_direct(self, scope: Scope) -> bool:
+        """Tell by a request's path and method whether it is worth trying."""
+
+    @abstractmethod
+    def submit(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        """Take a whole request, and send its answer when there is one; or return False and do nothing."""
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """uvicorn's protocol; a request that is whole when it is read is offered to the application first."""
+
+    _held: Any = None
+    """The request whose task is not started yet: between its last header and its last byte."""
+
+    @property
+    def _application(self) -> Direct:
+        return cast("Direct", self.app)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. What is not whole after one piece goes the ordinary way, with its limits in size and time."""
+        super().data_received(data)
+        if self._held is not None:
+            cycle, self._held = self._held, None
+            self.start(cycle, self.app)
+
+    def _start_asgi_task(self, cycle: Any, app: Application) -> None:
+        if (
+            app is self.app
+            and cycle.more_body
+            and cycle.keep_alive
+            and not cycle.waiting_for_100_continue
+            and not self.flow.write_paused
+            and self._application.is_direct(cycle.scope)
+        ):
+            self._held = cycle
+        else:
+            self.start(cycle, app)
+
+    def on_message_complete(self) -> None:
+        """Offer a request that is whole to the application, or start its task."""
+        super().on_message_complete()
+        if self._held is not None:
+            cycle, self._held = self._held, None
+            if not self._application.submit(cycle.scope, bytes(cycle.body), Reply(self, cycle)):
+                self.start(cycle, self.app)
+
+    def start(self, cycle: Any, application: Application) -> None:
+        """Start a request's task."""
+        super()._start_asgi_task(cycle, application)
+
+    def send_direct(self, cycle: Any, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer at once, and go on as after any other."""
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        head = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        # A server that shuts down takes this away while the answer is awaited.
+        closing = b"" if cycle.keep_alive else b"connection: close\r\n"
+        head += (headers, closing, b"content-length: %d\r\n\r\n" % len(body), body)
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join(head))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
