@@ -250,7 +250,7 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
     listening = listen(settings.host, settings.port)
     try:
         async with Gateway(settings) as gateway:
-            server = Server(_server_config(App(gateway), DirectProtocol, settings))
+            server = Server(server_config(App(gateway), DirectProtocol, settings))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, server.stop)
             tune()
@@ -262,9 +262,10 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
         listening.close()
 
 
-def _server_config(
+def server_config(
     app: Callable[..., Awaitable[None]], protocol: type[asyncio.Protocol], settings: Settings
 ) -> uvicorn.Config:
+    """Return how uvicorn is to serve `app`. protocol: what speaks HTTP on a connection."""
     return uvicorn.Config(
         app,
         loop="uvloop",

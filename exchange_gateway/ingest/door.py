@@ -33,7 +33,7 @@ Answer = Callable[[Outcome], None]
 
 @dataclass(slots=True)
 class _Creation:
-    """A topic that is being created, and how many appends wait for it."""
+    """A topic that is being made, and how many wait for it."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
@@ -135,7 +135,9 @@ class Ingest:
         examine = self._examiner.examine
         checked = [examine(principal, arrival, now) for arrival in arrivals]
         del arrivals  # what they came as is needed no more, and much of it waits here at once
-        appended = await self._settle(checked) if self._keeper.uncertain else {}
+        appended = await self._make_topics(checked)
+        if self._keeper.uncertain:
+            appended |= await self._settle(checked)
         found = self._known.find([item.key for item in checked if isinstance(item, Checked)])
         fresh: dict[str, list[Checked]] = {}
         waiting: dict[int, asyncio.Future[Known | Problem]] = {}
@@ -197,8 +199,6 @@ class Ingest:
     async def _append(self, topic: str, items: list[Checked]) -> Problem | dict[int, int]:
         """Append new events to one topic; the index and those who wait learn where they stand."""
         try:
-            if topic not in self._keeper.topics:
-                await self._create(topic)
             offsets = await self._log.append(topic, [item.record for item in items])
         except BaseException as error:
             problem = self._failed(topic, items, error)
@@ -220,27 +220,44 @@ class Ingest:
             self._known.advance(topic, offsets[0], offsets[-1] + 1)
         return places
 
-    async def _create(self, topic: str) -> None:
-        """Create a topic. Appends that come meanwhile wait their turn, and nobody overtakes those who wait."""
+    async def _make_topics(self, checked: Sequence[Checked | Refused]) -> Appended:
+        """Make the topics that are not there yet; return those that could not be made, each with its problem."""
+        topics = {item.topic for item in checked if isinstance(item, Checked)} - self._keeper.topics
+        if not topics:
+            return {}
+        made = await asyncio.gather(*map(self._make_topic, topics))
+        return {topic: problem for topic, problem in zip(topics, made, strict=True) if problem is not None}
+
+    async def _make_topic(self, topic: str) -> Problem | None:
+        """Make a topic. Appends that come meanwhile wait their turn, and nobody overtakes those who wait."""
         creation = self._creating.setdefault(topic, _Creation())
         creation.waiting += 1
+        self._keeper.being_made.add(topic)
         async with creation.turn:
             try:
                 if not creation.done:
-                    await self._log.create_topics([topic])
+                    await self._keeper.make(topic)
                     creation.done = True
+            except Exception as error:  # noqa: BLE001  # whoever publishes is told, as of a failed append
+                return self._problem(error)
             finally:
                 creation.waiting -= 1
                 if creation.waiting == 0:
                     del self._creating[topic]
+                    self._keeper.being_made.discard(topic)
                     self._keeper.topics |= {topic} if creation.done else set()
+        return None
 
-    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
+    @staticmethod
+    def _problem(error: BaseException) -> Problem:
         if not isinstance(error, LogError):
             log_event("worker_failed", "error", worker="ingest", error=repr(error)[:300])
+        return problem_of_log(error)
+
+    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
         if not isinstance(error, LogError) or error.outcome_unknown:
             self._keeper.uncertain.add(topic)
-        problem = problem_of_log(error)
+        problem = self._problem(error)
         for item in items:
             self._under_way.pop(item.key).set_result(problem)
         return problem

@@ -10,17 +10,24 @@ from exchange_gateway.known_events import Known, KnownEvents, known_key
 from exchange_gateway.telemetry import log_event
 from schemas.event import digest
 
+LIST_EVERY_S = 1.0
+"""How often topics that others made are looked for. On Kafka a list is told by a broker and long: thousands of topics
+are some 20 ms of work."""
+
 
 class IndexKeeper:
     """Reads into the index what the log holds beyond it.
 
-    topics: those known to exist. uncertain: those with an append whose outcome nobody knows.
+    topics: those that can be appended to at once. being_made: those that are not yet among them, since appends wait
+    in turn for them. uncertain: those with an append whose outcome nobody knows.
     """
 
     def __init__(self, log: Log, known: KnownEvents, digest_key: bytes) -> None:
         self._log, self._known, self._digest_key = log, known, digest_key
         self._catching_up = asyncio.Lock()
+        self._list_due_s = float("-inf")
         self.topics: set[str] = set()
+        self.being_made: set[str] = set()
         self.uncertain: set[str] = set()
 
     async def find_out(self, topics: set[str]) -> None:
@@ -30,15 +37,15 @@ class IndexKeeper:
         await self.catch_up(topics)
 
     async def catch_up(self, topics: Iterable[str] | None = None, *, grace_s: float = 0.0) -> int:
-        """Read into the index what the log holds beyond it; all `pub` topics unless some are named.
+        """Read into the index what the log holds beyond it; all `pub` topics known unless some are named.
 
         grace_s: how long this gateway's own appends may still take to reach the index by themselves.
         Returns the number of events read. Raises `LogError`.
         """
         async with self._catching_up:
             if topics is None:
-                topics = [topic for topic in await self._log.topics() if topic.startswith("pub.")]
-                self.topics.update(topics)
+                await self._list()
+                topics = frozenset(self.topics)
             ends = await self._log.ends(topics)
             behind = self._behind(ends)
             if behind and grace_s:
@@ -48,6 +55,18 @@ class IndexKeeper:
             read = await self._read_up_to(behind) if behind else 0
             self.uncertain.difference_update(ends)
             return read
+
+    async def _list(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._list_due_s:
+            listed = {topic for topic in await self._log.topics() if topic.startswith("pub.")}
+            self.topics |= listed - self.being_made
+            self._list_due_s = now_s + LIST_EVERY_S
+
+    async def make(self, topic: str) -> None:
+        """Make a topic, or find out that another gateway made it, and what is in it. Raises `LogError`."""
+        await self._log.create_topics([topic])
+        await self.catch_up([topic])
 
     def _behind(self, ends: dict[str, int]) -> dict[str, int]:
         return {topic: end for topic, end in ends.items() if self._known.positions.get(topic, 0) < end}

@@ -68,6 +68,17 @@ class AcksBeforeDurable(EmbeddedLog):
             await super().append(topic, records)
 
 
+class SubmitsWithoutWaiting(EmbeddedLog):
+    """Answers a submit with the offset that it will probably get."""
+
+    def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]]":
+        begun, first = super().submit(topic, records), self._opened.topic(topic).end
+        begun.add_done_callback(lambda done: done.cancelled() or done.exception())
+        answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        answer.set_result(list(range(first, first + len(records))))
+        return answer
+
+
 class KeepsInMemory(EmbeddedLog):
     """Forgets, when it is closed, the last record of each append."""
 
@@ -358,6 +369,7 @@ class FindsTimesOneLate(EmbeddedLog):
 PROMISE_BROKEN_BY: dict[type, str] = {
     AcksBeforeDurable: "append",
     KeepsInMemory: "append",
+    SubmitsWithoutWaiting: "submit",
     ReusesOffsets: "order",
     TurnsBatches: "order",
     AnswersWrongOffsets: "order",
