@@ -144,6 +144,19 @@ class KnownEvents:
             if before.topic == known.topic and known.offset < before.offset:
                 part[key] = self._pack(known)
 
+    def add_all(self, topic: str, entries: Iterable[tuple[int, int, int]]) -> None:
+        """Remember events of one topic: (key, offset, digest) of each."""
+        number, recent, count = self._number_of(topic), self._recent, 0
+        for key, offset, content in entries:
+            part = recent[key % PARTS]
+            if key in part:
+                # Another gateway took the same event in meanwhile.
+                self.add(key, Known(topic, offset, content))
+            else:
+                part[key] = (content << _OFFSET_BITS | offset) << _TOPIC_BITS | number
+                count += 1
+        self._count += count
+
     def _number_of(self, topic: str) -> int:
         number = self._topic_numbers.get(topic)
         if number is None:

@@ -49,16 +49,19 @@ class Batch:
     def fill(self, calls: deque[Call]) -> None:
         """Take records from the front of `calls` until the batch is full."""
         now_ms = int(time.time() * 1000)
-        add = self.builder.append
+        # Past the builder's own `append`, which checks again for each record what is certain here.
+        add, position = self.builder._builder.append, self.builder._relative_offset  # noqa: SLF001
         while calls:
             call = calls[0]
             # Its caller went away, or an earlier batch with a part of it failed: nothing more of it is written.
             if not call.answer.done():
                 before = call.taken
-                for record in call.records[before:]:
-                    if add(timestamp=now_ms, key=record.key, value=record.value, headers=list(record.headers)) is None:
+                for value, key, headers in call.records[before:]:
+                    if add(position, now_ms, key, value, list(headers)) is None:
                         break
-                    call.taken += 1
+                    position += 1
+                call.taken += position - self.builder._relative_offset  # noqa: SLF001
+                self.builder._relative_offset = position  # noqa: SLF001
                 if call.taken > before:
                     self.parts.append((call, call.taken - before))
                 if call.taken < len(call.records):

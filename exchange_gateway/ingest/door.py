@@ -31,6 +31,31 @@ Appended = dict[str, Problem | dict[int, int]]
 Answer = Callable[[Outcome], None]
 
 
+_new_tuple: Callable[[type[Accepted], tuple[object, ...]], Accepted] = tuple.__new__
+"""A named tuple's own constructor is a function of Python's and takes twice as long."""
+
+
+class _Append:
+    """An append under way: what those need to know who send one of its events again meanwhile.
+
+    done: holds the offset of each key, or why there is none.
+    """
+
+    __slots__ = ("done", "items")
+
+    def __init__(self, items: list[Checked]) -> None:
+        self.items = items
+        self.done: asyncio.Future[Problem | dict[int, int]] = asyncio.get_running_loop().create_future()
+
+    async def known(self, key: int) -> Known | Problem:
+        """Wait for its end, and return where one of its events stands."""
+        places = await asyncio.shield(self.done)
+        if isinstance(places, Problem):
+            return places
+        first = next(item for item in self.items if item.key == key)
+        return Known(first.topic, places[key], first.digest)
+
+
 @dataclass(slots=True)
 class _Creation:
     """A topic that is being made, and how many wait for it."""
@@ -57,7 +82,7 @@ class Ingest:
         self._log, self._known, self._limits, self._metrics = log, known, limits, metrics
         self._examiner = Examiner(registry, digest_key=digest_key, limits=limits, clock=clock)
         self._keeper = IndexKeeper(log, known, digest_key)
-        self._under_way: dict[int, asyncio.Future[Known | Problem]] = {}
+        self._under_way: dict[int, _Append] = {}
         self._creating: dict[str, _Creation] = {}
 
     async def start(self) -> None:
@@ -85,21 +110,21 @@ class Ingest:
             or self._known.find((item.key,))
         ):
             return False
-        self._under_way[item.key] = asyncio.get_running_loop().create_future()
-        self._log.submit(item.topic, (item.record,)).add_done_callback(partial(self._submitted, item, answer))
+        append = self._under_way[item.key] = _Append([item])
+        self._log.submit(item.topic, (item.record,)).add_done_callback(partial(self._submitted, append, answer))
         return True
 
-    def _submitted(self, item: Checked, answer: Answer, appended: "asyncio.Future[list[int]]") -> None:
+    def _submitted(self, append: _Append, answer: Answer, appended: "asyncio.Future[list[int]]") -> None:
+        (item,) = append.items
         if appended.cancelled():
             error: BaseException | None = LogUnavailable("The append was broken off.", outcome_unknown=True)
         else:
             error = appended.exception()
         if error is None:
-            (offset,) = appended.result()
-            self._index(item.topic, [item], [offset])
+            offset = self._index(item.topic, append, appended.result())[item.key]
             outcome: Outcome = Accepted(item.event_id, item.source, item.topic, offset, duplicate=False)
         else:
-            outcome = Refused(item.event_id, self._failed(item.topic, [item], error))
+            outcome = Refused(item.event_id, self._failed(item.topic, append, error))
         self._count([item], [outcome])
         answer(outcome)
 
@@ -139,22 +164,22 @@ class Ingest:
         if self._keeper.uncertain:
             appended |= await self._settle(checked)
         found = self._known.find([item.key for item in checked if isinstance(item, Checked)])
-        fresh: dict[str, list[Checked]] = {}
-        waiting: dict[int, asyncio.Future[Known | Problem]] = {}
-        create_future, under_way = asyncio.get_running_loop().create_future, self._under_way
+        appends: dict[str, _Append] = {}
+        waiting: dict[int, _Append] = {}
+        under_way = self._under_way
         for item in checked:
             if isinstance(item, Refused) or item.key in found or item.topic in appended:
                 continue
             if item.key in under_way:
                 # Sent twice at once: the second waits for the first, and is then its duplicate.
                 waiting[id(item)] = under_way[item.key]
-            else:
-                under_way[item.key] = create_future()
-                if item.topic in fresh:
-                    fresh[item.topic].append(item)
-                else:
-                    fresh[item.topic] = [item]
-        appended |= await self._append_all(fresh)
+                continue
+            append = appends.get(item.topic)
+            if append is None:
+                append = appends[item.topic] = _Append([])
+            append.items.append(item)
+            under_way[item.key] = append
+        appended |= await self._append_all(appends)
         outcomes = [
             await self._joined(item, waiting[id(item)]) if id(item) in waiting else self._outcome(item, found, appended)
             for item in checked
@@ -162,14 +187,14 @@ class Ingest:
         self._count(checked, outcomes)
         return outcomes
 
-    async def _append_all(self, fresh: dict[str, list[Checked]]) -> Appended:
+    async def _append_all(self, appends: dict[str, _Append]) -> Appended:
         """Append to each topic. How long that may take is the log's to say (`LogUnavailable`)."""
-        if len(fresh) == 1:
+        if len(appends) == 1:
             # The most frequent case, spared the cost of a task.
-            ((topic, items),) = fresh.items()
-            return {topic: await self._append(topic, items)}
-        results = await asyncio.gather(*(self._append(topic, items) for topic, items in fresh.items()))
-        return dict(zip(fresh, results, strict=True))
+            ((topic, append),) = appends.items()
+            return {topic: await self._append(topic, append)}
+        results = await asyncio.gather(*(self._append(topic, append) for topic, append in appends.items()))
+        return dict(zip(appends, results, strict=True))
 
     def _outcome(self, item: Checked | Refused, found: dict[int, Known], appended: Appended) -> Outcome:
         if isinstance(item, Refused):
@@ -179,11 +204,11 @@ class Ingest:
         result = appended[item.topic]
         if isinstance(result, Problem):
             return Refused(item.event_id, result)
-        return Accepted(item.event_id, item.source, item.topic, result[item.key], duplicate=False)
+        return _new_tuple(Accepted, (item.event_id, item.source, item.topic, result[item.key], False))
 
-    async def _joined(self, item: Checked | Refused, under_way: "asyncio.Future[Known | Problem]") -> Outcome:
+    async def _joined(self, item: Checked | Refused, append: _Append) -> Outcome:
         assert isinstance(item, Checked)  # noqa: S101  # only a checked event waits for another
-        result = await asyncio.shield(under_way)
+        result = await append.known(item.key)
         return Refused(item.event_id, result) if isinstance(result, Problem) else self._compare(item, result)
 
     @staticmethod
@@ -196,29 +221,31 @@ class Ingest:
         )
         return Refused(item.event_id, Problem("conflict", detail, topic=known.topic, offset=known.offset))
 
-    async def _append(self, topic: str, items: list[Checked]) -> Problem | dict[int, int]:
+    async def _append(self, topic: str, append: _Append) -> Problem | dict[int, int]:
         """Append new events to one topic; the index and those who wait learn where they stand."""
         try:
-            offsets = await self._log.append(topic, [item.record for item in items])
+            offsets = await self._log.append(topic, [item.record for item in append.items])
         except BaseException as error:
-            problem = self._failed(topic, items, error)
+            problem = self._failed(topic, append, error)
             if not isinstance(error, Exception):
                 raise
             return problem
-        return self._index(topic, items, offsets)
+        return self._index(topic, append, offsets)
 
-    def _index(self, topic: str, items: list[Checked], offsets: list[int]) -> dict[int, int]:
+    def _index(self, topic: str, append: _Append, offsets: list[int]) -> dict[int, int]:
         """Make appended events known, to the index and to those who wait; return the offset of each key."""
-        add, under_way = self._known.add, self._under_way
-        places: dict[int, int] = {}
-        for item, offset in zip(items, offsets, strict=True):
-            known = Known(topic, offset, item.digest)
-            add(item.key, known)
-            under_way.pop(item.key).set_result(known)
-            places[item.key] = offset
+        keys = [item.key for item in append.items]
+        places = dict(zip(keys, offsets, strict=True))
+        self._known.add_all(topic, zip(keys, offsets, [item.digest for item in append.items], strict=True))
         if offsets[-1] - offsets[0] == len(offsets) - 1:
             self._known.advance(topic, offsets[0], offsets[-1] + 1)
+        self._end(append, places)
         return places
+
+    def _end(self, append: _Append, result: Problem | dict[int, int]) -> None:
+        for item in append.items:
+            del self._under_way[item.key]
+        append.done.set_result(result)
 
     async def _make_topics(self, checked: Sequence[Checked | Refused]) -> Appended:
         """Make the topics that are not there yet; return those that could not be made, each with its problem."""
@@ -254,12 +281,11 @@ class Ingest:
             log_event("worker_failed", "error", worker="ingest", error=repr(error)[:300])
         return problem_of_log(error)
 
-    def _failed(self, topic: str, items: list[Checked], error: BaseException) -> Problem:
+    def _failed(self, topic: str, append: _Append, error: BaseException) -> Problem:
         if not isinstance(error, LogError) or error.outcome_unknown:
             self._keeper.uncertain.add(topic)
         problem = self._problem(error)
-        for item in items:
-            self._under_way.pop(item.key).set_result(problem)
+        self._end(append, problem)
         return problem
 
     async def _settle(self, checked: Sequence[Checked | Refused]) -> Appended:
