@@ -202,6 +202,9 @@ def remember(event: Event, seen: Seen, known: Known, decisions: Decisions) -> Kn
     """Return what is known of the thing after `decisions` were carried out; `known` itself when nothing is new."""
     if decisions.again:
         return known
+    if not (known.shared or known.closed or decisions.ended or decisions.retracted):
+        # Most events: nobody saw the thing before, so whoever is shown it now is all there are.
+        return known.with_event(seen, event.time_us, decisions.shown)
     shared = (known.shared | decisions.shown) - decisions.ended - decisions.retracted
     closed = (known.closed | decisions.ended) - decisions.shown - decisions.retracted
     return known.with_event(seen, event.time_us, shared, closed)
