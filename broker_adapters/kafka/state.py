@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from broker_adapters.log import LogFolderUnusable, LogFull, LogUnavailable, Record
+from broker_adapters.log import LogFolderUnusable, LogFull, LogUnavailable, NewRecord, Record
 
 FORMAT_HEADER = [("kommunebro_format", b"1")]
 """Stands on every value, also an empty one; what lacks it is Kafka's mark of a key that was removed."""
@@ -29,12 +29,23 @@ TRUST_S_MAX = 5 * 24 * 3600
 VARIABLES_MAX = 500
 """Of one SELECT."""
 
+ROWS_A_STATEMENT = (256, 32, 1)
+"""One statement for many rows: after each the interpreter's lock has to be had again, and whoever decides
+the next step holds it for up to 5 ms."""
+
 LAYOUT = 1
 SCHEMA = f"""
 CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE filled (origin TEXT NOT NULL, next INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 PRAGMA user_version = {LAYOUT};
 """
+
+
+_SET = {
+    rows: f"INSERT INTO entry VALUES {', '.join(['(?, ?)'] * rows)} "  # noqa: S608  # no value is in the text
+    "ON CONFLICT DO UPDATE SET value = excluded.value"
+    for rows in ROWS_A_STATEMENT
+}
 
 
 class Change(NamedTuple):
@@ -54,9 +65,15 @@ Stored = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value and headers as Kafka takes them."""
 
 
-def records_of(changes: Iterable[Change]) -> list[Stored]:
-    """Return key, value and headers for the topic."""
-    return [(change.key.encode(), change.value, [] if change.value is None else FORMAT_HEADER) for change in changes]
+def stored(record: NewRecord) -> Stored:
+    """Return a record as Kafka takes it."""
+    value, key, headers = record
+    return key, value, list(headers)
+
+
+def records_of(changes: Iterable[Change]) -> Iterator[Stored]:
+    """Yield key, value and headers for the topic."""
+    return ((key.encode(), value, [] if value is None else FORMAT_HEADER) for key, value in changes)
 
 
 def change_in(record: Record) -> Change:
@@ -109,15 +126,19 @@ class StateCopy:
         with _told(self._path), self._transaction():
             if self.next_offset() > next_offset:
                 return
-            self._connection.executemany(
-                "INSERT INTO entry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
-                [(change.key, change.value) for change in _last_of_each(changes) if change.value is not None],
-            )
-            self._connection.executemany(
-                "DELETE FROM entry WHERE key = ?",
-                [(change.key,) for change in _last_of_each(changes) if change.value is None],
-            )
+            last = dict(changes)
+            self._set([part for change in last.items() if change[1] is not None for part in change])
+            removed = [(key,) for key, value in last.items() if value is None]
+            self._connection.executemany("DELETE FROM entry WHERE key = ?", removed)
             self._connection.execute("UPDATE filled SET next = ?, at = ?", (next_offset, int(time.time())))
+
+    def _set(self, entries: Sequence[str | bytes | None]) -> None:
+        """Set entries, given as keys and values in turn."""
+        done = 0
+        for rows, statement in _SET.items():
+            while len(entries) - done >= 2 * rows:
+                self._connection.execute(statement, entries[done : done + 2 * rows])
+                done += 2 * rows
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -152,10 +173,6 @@ class StateCopy:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
-
-
-def _last_of_each(changes: Sequence[Change]) -> list[Change]:
-    return list({change.key: change for change in changes}.values())
 
 
 def _connect(path: Path) -> sqlite3.Connection:
