@@ -8,6 +8,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -29,9 +30,12 @@ TRUST_S_MAX = 5 * 24 * 3600
 VARIABLES_MAX = 500
 """Of one SELECT."""
 
-ROWS_A_STATEMENT = (256, 32, 1)
+ROWS_A_STATEMENT_MAX = 2000
 """One statement for many rows: after each the interpreter's lock has to be had again, and whoever decides
 the next step holds it for up to 5 ms."""
+
+STATEMENTS_KEPT = 8
+"""Of those above each holds some hundred kilobytes."""
 
 LAYOUT = 1
 SCHEMA = f"""
@@ -39,13 +43,6 @@ CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 CREATE TABLE filled (origin TEXT NOT NULL, next INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 PRAGMA user_version = {LAYOUT};
 """
-
-
-_SET = {
-    rows: f"INSERT INTO entry VALUES {', '.join(['(?, ?)'] * rows)} "  # noqa: S608  # no value is in the text
-    "ON CONFLICT DO UPDATE SET value = excluded.value"
-    for rows in ROWS_A_STATEMENT
-}
 
 
 class Change(NamedTuple):
@@ -127,18 +124,19 @@ class StateCopy:
             if self.next_offset() > next_offset:
                 return
             last = dict(changes)
-            self._set([part for change in last.items() if change[1] is not None for part in change])
+            self._set([change for change in last.items() if change[1] is not None])
             removed = [(key,) for key, value in last.items() if value is None]
             self._connection.executemany("DELETE FROM entry WHERE key = ?", removed)
             self._connection.execute("UPDATE filled SET next = ?, at = ?", (next_offset, int(time.time())))
 
-    def _set(self, entries: Sequence[str | bytes | None]) -> None:
-        """Set entries, given as keys and values in turn."""
-        done = 0
-        for rows, statement in _SET.items():
-            while len(entries) - done >= 2 * rows:
-                self._connection.execute(statement, entries[done : done + 2 * rows])
-                done += 2 * rows
+    def _set(self, entries: Sequence[tuple[str, bytes | None]]) -> None:
+        for begin in range(0, len(entries), ROWS_A_STATEMENT_MAX):
+            some = entries[begin : begin + ROWS_A_STATEMENT_MAX]
+            rows = ", ".join(["(?, ?)"] * len(some))
+            self._connection.execute(
+                f"INSERT INTO entry VALUES {rows} ON CONFLICT DO UPDATE SET value = excluded.value",  # noqa: S608
+                list(chain.from_iterable(some)),
+            )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -176,7 +174,9 @@ class StateCopy:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=STATEMENTS_KEPT
+    )
     try:
         # Whole after a crash, if not up to date: what it misses is in the topic.
         connection.execute("PRAGMA journal_mode = WAL")
