@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -83,13 +84,14 @@ def forward(
     """
     import uvloop  # noqa: PLC0415
 
-    from exchange_gateway.main import run_forwarder  # noqa: PLC0415
+    from exchange_gateway.main import SWITCH_INTERVAL_S, run_forwarder  # noqa: PLC0415
     from exchange_gateway.telemetry import configure_logging  # noqa: PLC0415
 
     settings = settings_from(config, data=data, kafka_bootstrap=kafka, keys=keys)
     if settings.kafka_bootstrap is None:
         raise Failed(Exit.USAGE, "A forwarder alone needs --kafka; on the embedded log `serve` forwards by itself.")
     configure_logging(settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     # What is loaded by now stays for good, and is not looked at again.
     gc.collect()
     gc.freeze()
