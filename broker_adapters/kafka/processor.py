@@ -19,7 +19,7 @@ from aiokafka import errors
 from broker_adapters.kafka import producers
 from broker_adapters.kafka.faults import translate
 from broker_adapters.kafka.settings import KafkaSettings
-from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of
+from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of, stored
 from broker_adapters.log import (
     Fenced,
     LogClosed,
@@ -213,14 +213,11 @@ class KafkaProcessor(Processor):
     async def _transact(self, outputs: Mapping[str, list[NewRecord]], changes: Sequence[Change]) -> dict[str, int]:
         """Write and commit; return the offset after the last record of each topic."""
         producer = self._producer
-        content: dict[str, list[Stored]] = {
-            topic: [(one.key, one.value, list(one.headers)) for one in records] for topic, records in outputs.items()
-        }
-        if changes:
-            content[self._topic] = records_of(changes)
-        await self._learn(content)
+        await self._learn([*outputs, self._topic] if changes else outputs)
         await producer.begin_transaction()
-        queues = {topic: self._batches(records) for topic, records in content.items()}
+        queues = {topic: self._batches(map(stored, records)) for topic, records in outputs.items()}
+        if changes:
+            queues[self._topic] = self._batches(records_of(changes))
         sent: list[tuple[str, int, asyncio.Future[Any]]] = []
         try:
             await self._send(queues, sent)
@@ -264,7 +261,7 @@ class KafkaProcessor(Processor):
         if heard:
             await heard[-1]
 
-    def _batches(self, records: Sequence[Stored]) -> deque[Any]:
+    def _batches(self, records: Iterable[Stored]) -> deque[Any]:
         now_ms = int(time.time() * 1000)
         batches = deque([self._producer.create_batch()])
         for key, value, headers in records:

@@ -8,10 +8,11 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from broker_adapters.log import LogFolderUnusable, LogFull, LogUnavailable, Record
+from broker_adapters.log import LogFolderUnusable, LogFull, LogUnavailable, NewRecord, Record
 
 FORMAT_HEADER = [("kommunebro_format", b"1")]
 """Stands on every value, also an empty one; what lacks it is Kafka's mark of a key that was removed."""
@@ -28,6 +29,13 @@ TRUST_S_MAX = 5 * 24 * 3600
 
 VARIABLES_MAX = 500
 """Of one SELECT."""
+
+ROWS_A_STATEMENT_MAX = 2000
+"""One statement for many rows: after each the interpreter's lock has to be had again, and whoever decides
+the next step holds it for up to 5 ms."""
+
+STATEMENTS_KEPT = 8
+"""Of those above each holds some hundred kilobytes."""
 
 LAYOUT = 1
 SCHEMA = f"""
@@ -54,9 +62,15 @@ Stored = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value and headers as Kafka takes them."""
 
 
-def records_of(changes: Iterable[Change]) -> list[Stored]:
-    """Return key, value and headers for the topic."""
-    return [(change.key.encode(), change.value, [] if change.value is None else FORMAT_HEADER) for change in changes]
+def stored(record: NewRecord) -> Stored:
+    """Return a record as Kafka takes it."""
+    value, key, headers = record
+    return key, value, list(headers)
+
+
+def records_of(changes: Iterable[Change]) -> Iterator[Stored]:
+    """Yield key, value and headers for the topic."""
+    return ((key.encode(), value, [] if value is None else FORMAT_HEADER) for key, value in changes)
 
 
 def change_in(record: Record) -> Change:
@@ -109,15 +123,20 @@ class StateCopy:
         with _told(self._path), self._transaction():
             if self.next_offset() > next_offset:
                 return
-            self._connection.executemany(
-                "INSERT INTO entry VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
-                [(change.key, change.value) for change in _last_of_each(changes) if change.value is not None],
-            )
-            self._connection.executemany(
-                "DELETE FROM entry WHERE key = ?",
-                [(change.key,) for change in _last_of_each(changes) if change.value is None],
-            )
+            last = dict(changes)
+            self._set([change for change in last.items() if change[1] is not None])
+            removed = [(key,) for key, value in last.items() if value is None]
+            self._connection.executemany("DELETE FROM entry WHERE key = ?", removed)
             self._connection.execute("UPDATE filled SET next = ?, at = ?", (next_offset, int(time.time())))
+
+    def _set(self, entries: Sequence[tuple[str, bytes | None]]) -> None:
+        for begin in range(0, len(entries), ROWS_A_STATEMENT_MAX):
+            some = entries[begin : begin + ROWS_A_STATEMENT_MAX]
+            rows = ", ".join(["(?, ?)"] * len(some))
+            self._connection.execute(
+                f"INSERT INTO entry VALUES {rows} ON CONFLICT DO UPDATE SET value = excluded.value",  # noqa: S608
+                list(chain.from_iterable(some)),
+            )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -154,12 +173,10 @@ class StateCopy:
         self._connection.close()
 
 
-def _last_of_each(changes: Sequence[Change]) -> list[Change]:
-    return list({change.key: change for change in changes}.values())
-
-
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=STATEMENTS_KEPT
+    )
     try:
         # Whole after a crash, if not up to date: what it misses is in the topic.
         connection.execute("PRAGMA journal_mode = WAL")

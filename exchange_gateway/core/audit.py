@@ -12,8 +12,8 @@ import orjson
 from broker_adapters.log import NewRecord
 from exchange_gateway.core.routing import Decisions, Withhold
 
-Decided = tuple[str, int, Decisions]
-"""A topic, an offset, and what was decided on the event there."""
+Decided = tuple[str, Decisions, list[int]]
+"""A topic, what was decided, and the offsets of successive events there on which it was."""
 
 _Groups = dict[tuple[object, ...], list[int]]
 
@@ -23,9 +23,9 @@ def audit_record(shard: int, at: str, agreements_offset: int, decided: Sequence[
     inputs: dict[str, list[int]] = {}
     # Most events of a step share one answer, so it is looked into once and not for each of them.
     alike: dict[tuple[str, int], tuple[Decisions, list[int]]] = {}
-    for topic, offset, decisions in decided:
-        inputs.setdefault(topic, [offset, 0])[1] = offset + 1
-        alike.setdefault((topic, id(decisions)), (decisions, []))[1].append(offset)
+    for topic, decisions, offsets in decided:
+        inputs.setdefault(topic, [offsets[0], 0])[1] = offsets[-1] + 1
+        alike.setdefault((topic, id(decisions)), (decisions, []))[1].extend(offsets)
     forwarded: _Groups = {}
     withheld: _Groups = {}
     for (topic, _), (decisions, offsets) in alike.items():

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -27,9 +27,22 @@ MADE_STATUS = {
 }
 """What a retraction says where the type has a status: the value of its schema that comes nearest."""
 
-_NOT_FORWARDED = frozenset({"data", "dataschema", "recordedby"})
+_REPLACED = ("data", "dataschema", "recordedby")
 
 Output = tuple[str, NewRecord]
+
+
+class Way(NamedTuple):
+    """How one owner's events of one type are written for one decision.
+
+    form: equal forms give equal openings, whatever the alliance. ending: what follows the opening.
+    decision: held, so that its identity stays its own.
+    """
+
+    topic: str
+    form: Showing | Form
+    ending: bytes
+    decision: Forward
 
 
 class Writer:
@@ -37,7 +50,7 @@ class Writer:
 
     def __init__(self, at: str) -> None:
         self._at = at
-        self._endings: dict[tuple[str, str, int], bytes] = {}
+        self._ways: dict[tuple[int, str, str], Way] = {}
 
     def write(self, event: Event, decisions: Decisions) -> tuple[list[Output], Decisions]:
         """Return the records that `decisions` ask for, and the decisions as they could be carried out.
@@ -46,35 +59,41 @@ class Writer:
         """
         outputs: list[Output] = []
         too_large: list[str] = []
-        key = f"{event.source.participant}/{event.attributes['subject']}".encode()
+        owner, name = event.source.participant, event.name
+        key = f"{owner}/{event.attributes['subject']}".encode()
         openings: dict[Showing | Form, bytes] = {}
         headers = None
         for decision in decisions.each:
             if type(decision) is not Forward:
                 continue
-            value = _opening(event, decision, openings) + self._ending(event, decision)
+            topic, form, ending, _ = self._ways.get((id(decision), owner, name)) or self._way(decision, owner, name)
+            opening = openings.get(form)
+            if opening is None:
+                opening = openings[form] = _opening(event, form)
+            value = opening + ending
             if len(value) > VALUE_BYTES_MAX:
                 too_large.append(decision.alliance)
                 continue
-            if decision.form is Form.RETRACTED:
+            if form is Form.RETRACTED:
                 record = NewRecord(value, key, event_headers(Event(orjson.loads(value), stored=True)))
             else:
                 headers = headers or event_headers(event)
                 record = NewRecord(value, key, headers)
-            outputs.append((alliance_topic(decision.alliance, event.name), record))
+            outputs.append((topic, record))
         return outputs, _without(decisions, too_large) if too_large else decisions
 
-    def _ending(self, event: Event, decision: Forward) -> bytes:
-        """Return the end of a value: the same for all of a step that one owner shares in one alliance."""
-        version = (event.source.participant, decision.alliance, decision.agreement.number)
-        ending = self._endings.get(version)
-        if ending is None:
-            # All of these are identifiers or times, so nothing in them needs escaping.
-            ending = self._endings[version] = (
-                f',"owner":"{version[0]}","alliance":"{version[1]}",'
-                f'"agreementversion":{version[2]},"forwardedtime":"{self._at}"}}'
-            ).encode()
-        return ending
+    def _way(self, decision: Forward, owner: str, name: str) -> "Way":
+        """Return how one owner's events of a type are written for a decision: the same for all of a step."""
+        fields = decision.agreement.agreement.shares.get(name)
+        form = showing(name, fields) if decision.form is Form.SHOWN else decision.form
+        # All of these are identifiers or times, so nothing in them needs escaping.
+        ending = (
+            f',"owner":"{owner}","alliance":"{decision.alliance}",'
+            f'"agreementversion":{decision.agreement.number},"forwardedtime":"{self._at}"}}'
+        )
+        way = Way(alliance_topic(decision.alliance, name), form, ending.encode(), decision)
+        self._ways[id(decision), owner, name] = way
+        return way
 
 
 def _without(decisions: Decisions, too_large: list[str]) -> Decisions:
@@ -84,26 +103,24 @@ def _without(decisions: Decisions, too_large: list[str]) -> Decisions:
     )
 
 
-def _opening(event: Event, decision: Forward, openings: dict[Showing | Form, bytes]) -> bytes:
-    """Return the value without its end, written once for all alliances that see the same."""
-    fields = decision.agreement.agreement.shares.get(event.name)
-    way = showing(event.name, fields) if decision.form is Form.SHOWN else decision.form
-    opening = openings.get(way)
-    if opening is None:
-        if isinstance(way, Showing):
-            attributes = _envelope(event) | {"data": way.show(event.data)}
-        elif way is Form.ENDED:
-            attributes = _envelope(event) | {"data": bare(event.name, event.data)}
-        else:
-            attributes = _made(event)
-        opening = openings[way] = orjson.dumps(attributes)[:-1]
-    return opening
+def _opening(event: Event, form: Showing | Form) -> bytes:
+    """Return the value without its end: the same for all alliances that see the same."""
+    if isinstance(form, Showing):
+        attributes = _forwarded(event, form.show(event.data))
+    elif form is Form.ENDED:
+        attributes = _forwarded(event, bare(event.name, event.data))
+    else:
+        attributes = _made(event)
+    return orjson.dumps(attributes)[:-1]
 
 
-def _envelope(event: Event) -> dict[str, Any]:
-    """Return the publisher's attributes that go with its data; who recorded it stays with us."""
-    attributes = {name: value for name, value in event.attributes.items() if name not in _NOT_FORWARDED}
+def _forwarded(event: Event, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the publisher's attributes with what is shown of its data; who recorded it stays with us."""
+    attributes = event.attributes.copy()
+    for name in _REPLACED:
+        attributes.pop(name, None)
     attributes["dataschema"] = _shared_view(event.dataschema)
+    attributes["data"] = data
     return attributes
 
 

@@ -132,23 +132,35 @@ class Deciding:
         self._basis, self._before = basis, known
         self._at = format_time(basis.at_us)
         self._writer = Writer(self._at)
-        self._earlier = dict(earlier)
+        self._earlier = earlier
         self._step = Step(NewRecord(b""))
         self._decided: list[Decided] = []
+        # Of the topic that is being decided on: its records by offset, and the run that goes on.
+        self._topic = ""
+        self._taken: dict[int, Record] = {}
+        self._run: Decisions | None = None
+        self._offsets: list[int] = []
 
     def take(self, record: Record) -> None:
         """Decide on the next record."""
-        step = self._step
+        topic, offset = record.topic, record.offset
+        if topic != self._topic:
+            self._topic, self._taken, self._run = topic, {}, None
         decisions = self._decide(record)
-        for decision in decisions.each:
-            if type(decision) is Withhold:
-                step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + 1
-        self._decided.append((record.topic, record.offset, decisions))
-        step.positions[record.topic] = record.offset + 1
+        # What comes out is most often one and the same object for many events on end.
+        if decisions is not self._run:
+            self._run, self._offsets = decisions, []
+            self._decided.append((topic, decisions, self._offsets))
+        self._offsets.append(offset)
 
     def step(self) -> Step:
         """Return the step, when all its records are taken."""
         basis, step = self._basis, self._step
+        for topic, decisions, offsets in self._decided:
+            step.positions[topic] = offsets[-1] + 1
+            for decision in decisions.each:
+                if isinstance(decision, Withhold):
+                    step.withheld[decision.reason] = step.withheld.get(decision.reason, 0) + len(offsets)
         step.audit = audit_record(basis.shard, self._at, basis.agreements_offset, self._decided)
         return step
 
@@ -165,13 +177,17 @@ class Deciding:
         except Exception as error:  # noqa: BLE001
             self._step.unreadable.append(Unreadable(record.topic, record.offset, type(error).__name__))
             return UNREADABLE
+        step = self._step
         for topic, output in outputs:
-            self._step.outputs.setdefault(topic, []).append(output)
-            self._step.size_bytes += len(output.value)
+            if topic in step.outputs:
+                step.outputs[topic].append(output)
+            else:
+                step.outputs[topic] = [output]
+            step.size_bytes += len(output.value)
         after = remember(event, seen, known, decisions)
         if after is not known:
-            self._step.known[thing] = after
-            self._earlier[record.topic, record.offset] = record
+            step.known[thing] = after
+            self._taken[record.offset] = record
         return decisions
 
     def _earlier_event(self, record: Record, event: Event, offset: int | None) -> Event | None:
@@ -179,10 +195,11 @@ class Deciding:
         if offset is None:
             return None
         place = (record.topic, offset)
-        if place not in self._earlier:
+        before = self._taken.get(offset) or self._earlier.get(place)
+        if before is None:
             self._step.missing.add(place)
             return None
-        found = decode(self._earlier[place])
+        found = decode(before)
         return found if (found.source, found.id) == (event.source, event.id) else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import chain
 from typing import NamedTuple
 
 import orjson
@@ -49,6 +50,8 @@ class Known(NamedTuple):
         self, event: Seen, time_us: int, shared: frozenset[str] = frozenset(), closed: frozenset[str] = frozenset()
     ) -> "Known":
         """Remember one more event of the thing, its newest or a stale one, and who knows what after it."""
+        if not self.newest:
+            return Known(max(time_us, self.time_us), (event,), self.older, shared, closed)
         if time_us > self.time_us:
             older = (self.older + self.newest)[-OLDER_IDS_MAX:]
             return Known(time_us, (event,), older, shared, closed)
@@ -68,9 +71,9 @@ def thing_key(owner: str, name: str, subject: str) -> str:
 
 def dump(known: Known) -> bytes:
     """Write what is known as one line of JSON."""
-    state: dict[str, object] = {"time": known.time_us, "newest": [part for pair in known.newest for part in pair]}
+    state: dict[str, object] = {"time": known.time_us, "newest": list(chain.from_iterable(known.newest))}
     if known.older:
-        state["older"] = [part for pair in known.older for part in pair]
+        state["older"] = list(chain.from_iterable(known.older))
     if known.shared:
         state["shared"] = sorted(known.shared)
     if known.closed:

@@ -7,7 +7,7 @@ shared and does not belong any more, it is retracted. Source of the rules: `docs
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from exchange_gateway.core.agreements.book import InForce
 from exchange_gateway.core.agreements.model import AgreementVersion, Kind
@@ -157,27 +157,29 @@ def route(event: Event, known: Known, in_force: InForce, *, earlier: Event | Non
         return DUPLICATE if same_content(event, earlier) else CONFLICT
     if event.time_us < known.time_us:
         return STALE
-    question = _question(event, known)
-    answer: Decisions | None = in_force.answers.get(question)
+    asked = _question(event, known)
+    answer: Decisions | None = in_force.answers.get(asked)
     if answer is None:
+        question = Question._make(asked)
         answer = Decisions.of(_answer(question, in_force))
         if len(in_force.answers) < ANSWERS_MAX and len(question.named or ()) <= NAMED_MAX:
-            in_force.answers[question] = answer
+            in_force.answers[asked] = answer
     return answer
 
 
-def _question(event: Event, known: Known) -> Question:
-    data, name, owner = event.data, event.name, event.source.participant
+def _question(event: Event, known: Known) -> tuple[Any, ...]:
+    """Return the fields of a `Question`; it is made of them only when it has not been asked yet."""
+    data, name, owner = event.attributes["data"], event.name, event.source.participant
     if name == EventName.JOB_ORDER_RESPONSE:
         via = frozenset(data.get("via", ()))
         order_owner = data.get("jobOrderOwner")
-        return Question(owner, name, data.get("kind"), "", False, via, order_owner, known.shared, known.closed)
+        return (owner, name, data.get("kind"), "", False, via, order_owner, known.shared, known.closed)
     # What the publisher does not say is its own: nothing is shared by silence.
     sharing = data.get("sharing", {})
     named = frozenset(sharing["alliances"]) if "alliances" in sharing else None
     refused = name == EventName.JOB_ORDER and data.get("employerAgreed", "no") == "no"
     scope = sharing.get("scope", "own")
-    return Question(owner, name, data.get("status"), scope, refused, named, None, known.shared, known.closed)
+    return (owner, name, data.get("status"), scope, refused, named, None, known.shared, known.closed)
 
 
 def _answer(question: Question, in_force: InForce) -> list[Decision]:
@@ -202,6 +204,9 @@ def remember(event: Event, seen: Seen, known: Known, decisions: Decisions) -> Kn
     """Return what is known of the thing after `decisions` were carried out; `known` itself when nothing is new."""
     if decisions.again:
         return known
+    if not (known.shared or known.closed or decisions.ended or decisions.retracted):
+        # Nobody saw the thing before, as with most events: whoever is shown it now is all there are.
+        return known.with_event(seen, event.time_us, decisions.shown)
     shared = (known.shared | decisions.shown) - decisions.ended - decisions.retracted
     closed = (known.closed | decisions.ended) - decisions.shown - decisions.retracted
     return known.with_event(seen, event.time_us, shared, closed)

@@ -23,6 +23,9 @@ from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_t
 STEP_RECORDS = 2000
 """Events a step at most, where so many wait. A step costs some round trips however many it takes."""
 
+MANY_RECORDS = 100
+"""From here on there are probably more, and a full step is worth asking for them."""
+
 TURN_RECORDS = 50
 """Events decided on at a stretch: about a millisecond, after which whoever else waits has its turn."""
 
@@ -130,6 +133,9 @@ class Forwarder:
             ):
                 while True:
                     records = await follower.batch(records_max=lane.records_max, wait=not lane.is_committing)
+                    if lane.is_committing and MANY_RECORDS <= len(records) < lane.records_max:
+                        # The end of one answer: alone it would be decided long before there is a turn to commit it.
+                        records += await follower.batch(records_max=lane.records_max - len(records), wait=False)
                     if records:
                         await lane.take(by_topic(records))
                     else:
