@@ -1,9 +1,7 @@
 """Verbs that run something: `serve`, `forward`, `demo`; and `token`."""
 
 import asyncio
-import gc
 import signal
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +12,6 @@ import typer
 from exchange_gateway.cli.options import ConfigOption, DataOption, KafkaOption, KeysOption, settings_from
 from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
-
-GARBAGE_OBJECTS = 100_000
-"""How many more objects there are before a forwarder looks for cycles among them. A step holds some ten
-thousand at once and lets go of them by itself; looking at them each 700 took an eighth of its time."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TTL_MAX_S = 366 * 86400
@@ -84,18 +78,15 @@ def forward(
     """
     import uvloop  # noqa: PLC0415
 
-    from exchange_gateway.main import SWITCH_INTERVAL_S, run_forwarder  # noqa: PLC0415
+    from exchange_gateway.main import run_forwarder  # noqa: PLC0415
     from exchange_gateway.telemetry import configure_logging  # noqa: PLC0415
+    from exchange_gateway.tuning import tune  # noqa: PLC0415
 
     settings = settings_from(config, data=data, kafka_bootstrap=kafka, keys=keys)
     if settings.kafka_bootstrap is None:
         raise Failed(Exit.USAGE, "A forwarder alone needs --kafka; on the embedded log `serve` forwards by itself.")
     configure_logging(settings.log_level)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # What is loaded by now stays for good, and is not looked at again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_OBJECTS)
+    tune()
 
     async def run() -> None:
         stopped = asyncio.Event()
