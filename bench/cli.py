@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -35,6 +35,9 @@ KafkaOption = Annotated[
 WorkOption = Annotated[
     Path | None, typer.Option(help="Keep data and output here; left out: a folder that is removed.", show_default=False)
 ]
+RecordsOption = Annotated[
+    int | None, typer.Option(min=1, help="How many fill the log; left out: a million.", show_default=False)
+]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes; the figures mean nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -46,6 +49,15 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Ground], list[Row]]]] = {
     "latency": ("From publishing to visible among a partner's job orders.", latency.latency),
     "memory": ("The gateway's memory after a million events.", memory.memory),
 }
+
+
+class Chosen(NamedTuple):
+    """What the options choose of a `Ground`."""
+
+    rounds: int
+    plan: Plan
+    quick: bool
+    records: int | None
 
 
 @contextmanager
@@ -79,17 +91,14 @@ def measure(name: str, ground: Ground) -> list[Row]:
     return BENCHMARKS[name][1](ground)
 
 
-def _run(
-    names: list[str], work: Path | None, kafka: str | None, rounds: int, plan: Plan, quick: bool, as_json: bool
-) -> None:
+def _run(names: list[str], work: Path | None, kafka: str | None, chosen: Chosen, as_json: bool) -> None:
     found: dict[str, list[Row]] = {}
     with _failing_well(), _work_folder(work) as folder, place.kafka(folder, kafka) as bootstrap:
         for name in names:
             part = folder / name
             part.mkdir(exist_ok=True)
-            chosen = QUICK_PLAN if quick else plan
             prefix = f"bench-{place.new_run()}."
-            found[name] = measure(name, Ground(part, bootstrap, prefix, 1 if quick else rounds, chosen, quick))
+            found[name] = measure(name, Ground(part, bootstrap, prefix, *chosen))
             if not as_json:
                 show(f"kommunebro bench {name}", found[name])
     if as_json:
@@ -107,10 +116,12 @@ def _register(names: list[str], command: str, text: str) -> None:
         connections: ConnectionsOption = 32,
         kafka: KafkaOption = None,
         work: WorkOption = None,
+        records: RecordsOption = None,
         quick: QuickOption = False,
         as_json: JsonOption = False,
     ) -> None:
-        _run(names, work, kafka, rounds, Plan(seconds, connections=connections), quick, as_json)
+        plan = QUICK_PLAN if quick else Plan(seconds, connections=connections)
+        _run(names, work, kafka, Chosen(1 if quick else rounds, plan, quick, records), as_json)
 
     app.command(command, help=f"{text}\n\nExample: kommunebro bench {command} --rounds 3")(run)
 

@@ -23,6 +23,7 @@ LogKind = Literal["kafka", "embedded"]
 class Ground:
     """What every benchmark is given. quick: a few seconds, to see that all works; its figures mean nothing.
 
+    records: how many events fill a log that is to be full; None for the figure's own number.
     bootstrap: the Kafka to use. prefix: before each of its topics, so that benchmarks share nothing on it.
     """
 
@@ -32,6 +33,7 @@ class Ground:
     rounds: int = 5
     plan: Plan = field(default_factory=Plan)
     quick: bool = False
+    records: int | None = None
 
     def kafka_for(self, log: LogKind) -> str | None:
         """Return the bootstrap address that a gateway on `log` is started with."""

@@ -2,13 +2,10 @@
 
 from bench import ground as place
 from bench.figures import Row, Target
-from bench.filling import fill
+from bench.filling import events_for, fill
 from bench.ground import Ground, LogKind
-from bench.replaying import PUBLISHERS
 from bench.rounds import settle
 
-EVENTS = 1_000_000
-EVENTS_QUICK = 2_400
 MEMORY_MB_MAX = 300.0
 LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 
@@ -20,10 +17,10 @@ def memory(ground: Ground) -> list[Row]:
 
 def _rows(ground: Ground, log: LogKind) -> list[Row]:
     data = ground.work / f"gateway-memory-{log}"
-    events = EVENTS_QUICK if ground.quick else EVENTS
+    events = events_for(ground)
     with place.gateway(ground, data, log) as server:
         place.load_alliances(server, data)
-        fill(server, data, events, PUBLISHERS)
+        fill(server, data, events)
         settle(server, ground)
         after, peak = server.rss_bytes() / 1e6, server.peak_rss_bytes() / 1e6
     with place.gateway(ground, data, log) as server:

@@ -12,18 +12,13 @@ import uvloop
 from bench import ground as place
 from bench.events import Head
 from bench.figures import Row, Target
-from bench.filling import fill
+from bench.filling import PUBLISHERS, events_for, fill
 from bench.ground import Ground, LogKind
 from bench.processes import Server
 from bench.rounds import alternate, settle
 from bench.stored import http_ids
 from bench.streaming import Streamed, stream
 from bench.tally import CountsWrong, compare
-
-EVENTS = 1_000_000
-EVENTS_QUICK = 2_400
-PUBLISHERS = ("0657", "0661", "0665", "0671", "0756", "0760", "0779", "0791")
-"""Vestalliancen: a replay of all is a merge of several topics, as it is in earnest."""
 
 TOPICS = [f"pub.{publisher}.job-order" for publisher in PUBLISHERS]
 PATH = "/v1/audit/records?topic=pub.*"
@@ -44,19 +39,15 @@ class Replayed:
 def replay(ground: Ground) -> list[Row]:
     """Measure replay on both logs. Raises `CountsWrong`."""
     kafka, bare = _on_kafka(ground)
-    embedded = _embedded(ground)
+    embedded, rows = _embedded(ground)
     flat = Target(GROWTH_MB_MAX, at_least=False)
     rates = [one.rate for one in kafka]
     return [
         Row("Replay over HTTP, Kafka", "records/s", rates, bare, Target(TIMES_GETMANY, "ratio")),
         Row("… the server's memory grew by", "MB", [one.growth_mb for one in kafka], target=flat),
-        Row("Replay over HTTP, embedded", "records/s", [one.rate for one in embedded], target=Target(EMBEDDED_RATE)),
+        Row("Replay over HTTP, embedded", "records/s", [one.rate for one in embedded], rows, Target(EMBEDDED_RATE)),
         Row("… the server's memory grew by", "MB", [one.growth_mb for one in embedded], target=flat),
     ]
-
-
-def _events(ground: Ground) -> int:
-    return EVENTS_QUICK if ground.quick else EVENTS
 
 
 @contextmanager
@@ -64,7 +55,7 @@ def _filled(ground: Ground, log: LogKind) -> Iterator[tuple[Server, bytes]]:
     """Give a gateway that holds the records, restarted since, and the request for all of them."""
     data = ground.work / f"gateway-replay-{log}"
     with place.gateway(ground, data, log) as server:
-        ids = fill(server, data, _events(ground), PUBLISHERS)
+        ids = fill(server, data, events_for(ground))
     with place.gateway(ground, data, log) as server:
         settle(server, ground)
         token = place.token(data, "auditor")
@@ -74,19 +65,27 @@ def _filled(ground: Ground, log: LogKind) -> Iterator[tuple[Server, bytes]]:
 
 
 def _on_kafka(ground: Ground) -> tuple[list[Replayed], list[float]]:
-    events = _events(ground)
+    events = events_for(ground)
+    reader = ["bench.comparators.reader", "--kafka", ground.bootstrap, "--topics", ",".join(map(ground.topic, TOPICS))]
     with _filled(ground, "kafka") as (server, request):
         contenders: dict[str, Callable[[], Replayed]] = {
             "ours": lambda: replayed(server, request, events),
-            "bare": lambda: Replayed(_bare_rate(ground, events), 0.0),
+            "bare": lambda: Replayed(_bare_rate(reader, events), 0.0),
         }
         results = alternate(ground.rounds, contenders)
     return results["ours"], [one.rate for one in results["bare"]]
 
 
-def _embedded(ground: Ground) -> list[Replayed]:
+def _embedded(ground: Ground) -> tuple[list[Replayed], list[float]]:
+    events = events_for(ground)
     with _filled(ground, "embedded") as (server, request):
-        return [replayed(server, request, _events(ground)) for _ in range(ground.rounds)]
+        rows = ["bench.comparators.rows", "--data", str(ground.work / "gateway-replay-embedded")]
+        contenders: dict[str, Callable[[], Replayed]] = {
+            "ours": lambda: replayed(server, request, events),
+            "bare": lambda: Replayed(_bare_rate(rows, events), 0.0),
+        }
+        results = alternate(ground.rounds, contenders)
+    return results["ours"], [one.rate for one in results["bare"]]
 
 
 def replayed(server: Server, request: bytes, events: int) -> Replayed:
@@ -115,9 +114,8 @@ def _check(server: Server, streamed: Streamed, events: int) -> None:
         raise CountsWrong(f"{server.name} replayed {streamed} instead of {events} records.")
 
 
-def _bare_rate(ground: Ground, events: int) -> float:
-    command = [sys.executable, "-m", "bench.comparators.reader", "--kafka", ground.bootstrap]
-    read = json.loads(place.run_command([*command, "--topics", ",".join(map(ground.topic, TOPICS))]))
+def _bare_rate(command: list[str], events: int) -> float:
+    read = json.loads(place.run_command([sys.executable, "-m", *command]))
     if read["records"] != events:
-        raise CountsWrong(f"The bare reader read {read['records']} records instead of {events}.")
+        raise CountsWrong(f"{command[0]} read {read['records']} records instead of {events}.")
     return float(read["records"] / read["seconds"])

@@ -9,7 +9,8 @@ from bench.processes import Server
 
 T = TypeVar("T")
 
-SETTLE_TRIES = 60
+SETTLE_TRIES = 1_800
+"""A quarter of an hour: so long a read model may take for a million events, which it reads with half a processor."""
 
 
 def alternate(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:

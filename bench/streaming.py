@@ -1,15 +1,22 @@
-"""A client for one long streamed answer that counts records at memory speed, parsing nothing."""
+"""A client for one long streamed answer that counts records at memory speed, parsing nothing but HTTP's own frame.
+
+It shares the machine with the server that is measured: looking for a marker in each line took three times as long,
+2.4 µs a record, as much as the server.
+"""
 
 import asyncio
 import time
 from typing import NamedTuple
 
-MARKER = b'"recordedAt":'
-"""Stands once in each line of a replay; within an event's texts its quotes would be escaped."""
+_BUFFER_BYTES = 1024 * 1024
+_FRAME_BYTES_MAX = 16 * 1024
 
 
 class Streamed(NamedTuple):
-    """What a streamed answer held. whole: whether it ended as HTTP says, not by a broken connection."""
+    """What a streamed answer held. whole: whether it ended as HTTP says, not by a broken connection.
+
+    records: its lines; an event's own text cannot hold a line break.
+    """
 
     status: int
     records: int
@@ -18,31 +25,60 @@ class Streamed(NamedTuple):
     whole: bool
 
 
-class _Counter(asyncio.Protocol):
+class _Counter(asyncio.BufferedProtocol):
+    """Counts the lines in a chunked answer, into a buffer that is used again for every piece."""
+
     def __init__(self, finished: "asyncio.Future[None]") -> None:
         self._finished = finished
-        self._tail = b""
-        self.head = b""
-        self.records = self.octets = 0
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._frame = b""
+        self._left = 0
+        self.status = self.records = self.octets = 0
+        self.whole = False
 
-    def data_received(self, data: bytes) -> None:
-        if not self.head:
-            self.head = data[:64]
-        seen = self._tail + data
-        self.records += seen.count(MARKER)
-        self.octets += len(data)
-        # One byte less than the marker: a whole one in the tail would be counted again.
-        self._tail = seen[-(len(MARKER) - 1) :]
-        if self._tail.endswith(b"\r\n0\r\n\r\n"):
-            self._finish()
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.octets += nbytes
+        at = 0
+        while at < nbytes and not self.whole:
+            if self._left:
+                end = min(nbytes, at + self._left)
+                self.records += self._buffer.count(b"\n", at, end)
+                self._left -= end - at
+                at = end
+            else:
+                at = self._read_frame(at, nbytes)
+
+    def _read_frame(self, at: int, end: int) -> int:
+        """Read what stands between two chunks, or before the first, and return where it ends."""
+        before = len(self._frame)
+        # Only as far as it may go: what follows it is the chunk.
+        self._frame += self._buffer[at : min(end, at + _FRAME_BYTES_MAX)]
+        head, found, _ = self._frame.partition(b"\r\n" if self.status else b"\r\n\r\n")
+        taken = len(head) + len(found)
+        if found and self.status and not head:
+            # The line break at the end of a chunk.
+            head, found, _ = self._frame[taken:].partition(b"\r\n")
+            taken += len(head) + len(found)
+        if not found:
+            return end
+        self._frame = b""
+        if not self.status:
+            self.status = int(head[9:12])
+        else:
+            self._left = int(head, 16)
+            if not self._left:
+                self.whole = True
+                self._finish()
+        return at + taken - before
 
     def connection_lost(self, error: Exception | None) -> None:
         del error
         self._finish()
-
-    @property
-    def whole(self) -> bool:
-        return self._tail.endswith(b"0\r\n\r\n")
 
     def _finish(self) -> None:
         if not self._finished.done():
@@ -61,5 +97,4 @@ async def stream(port: int, request: bytes, timeout_s: float = 600.0) -> Streame
     finally:
         transport.close()
     seconds = time.perf_counter() - started
-    status = int(counter.head[9:12] or b"0")
-    return Streamed(status, counter.records, counter.octets, seconds, counter.whole)
+    return Streamed(counter.status, counter.records, counter.octets, seconds, counter.whole)

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, TypeVar
 
-from broker_adapters.log import READ_BYTES, Log, LogUnavailable, Reader, Record
+from broker_adapters.log import READ_BYTES, Log, LogUnavailable, Page, Reader
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.replay import Buffer, Chunks, ReplayRequest, Selection, WrongParameter, take_ready
+from exchange_gateway.core.replay import Buffer, Chunks, ReplayRequest, Run, Selection, WrongParameter, take_ready
 
 CLOCK_SKEW_S = 1.0
 """How far the clock that stamps records may be behind ours."""
@@ -89,25 +89,27 @@ async def _several(items: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> 
 async def replay(log: Log, request: ReplayRequest, spans: Sequence[Span]) -> AsyncGenerator[bytes, None]:
     """Give the records in `spans` that the request selects, as NDJSON in chunks. Raises `LogError`."""
     chunks = Chunks(Selection(request))
-    async with aclosing(_merged(log, spans)) as batches:
-        async for records in batches:
-            for chunk in chunks.add(records):
+    async with aclosing(_merged(log, spans)) as runs:
+        async for run in runs:
+            for chunk in chunks.add(run):
                 yield chunk
+                # Whoever takes the chunks may never have to wait; others are to have their turn all the same.
+                await asyncio.sleep(0)
     if rest := chunks.rest():
         yield rest
 
 
-async def _merged(log: Log, spans: Sequence[Span]) -> AsyncGenerator[list[Record], None]:
+async def _merged(log: Log, spans: Sequence[Span]) -> AsyncGenerator[Run, None]:
     bytes_max = min(READ_BYTES, max(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX // max(1, len(spans))))
     sources = [_Source(log, span, bytes_max, keep=len(spans) <= READERS_KEPT_MAX) for span in spans]
     try:
         active = sources
         while active:
             await _fill(active)
-            records = take_ready(source.buffer for source in active)
-            active = [source for source in active if source.buffer.records or not source.buffer.complete]
-            if records:
-                yield records
+            run = take_ready(source.buffer for source in active)
+            active = [source for source in active if len(source.buffer) or not source.buffer.complete]
+            if run:
+                yield run
     finally:
         for source in sources:
             await source.close()
@@ -128,39 +130,40 @@ class _Source:
         self._log, self._span, self._bytes_max, self._keep = log, span, bytes_max, keep
         self._position = span.start
         self._reader: Reader | None = None
-        self._ahead: asyncio.Task[list[Record]] | None = None
+        self._ahead: asyncio.Task[Page | None] | None = None
         self._usual = 1
         self.buffer = Buffer(span.topic)
 
     @property
     def is_empty(self) -> bool:
-        return not self.buffer.complete and not self.buffer.records
+        return not self.buffer.complete and not len(self.buffer)
 
     @property
     def is_low(self) -> bool:
-        return not self.buffer.complete and len(self.buffer.records) <= self._usual // 2
+        return not self.buffer.complete and len(self.buffer) <= self._usual // 2
 
     async def fill(self) -> None:
         """Read once."""
         reader = self._reader = self._reader or self._log.reader({self._span.topic: self._position})
         self._ahead = self._ahead or asyncio.create_task(self._poll(reader))
-        records = await self._ahead
+        page = await self._ahead
         self._ahead = None
         before, self._position = self._position, reader.positions()[self._span.topic]
         self.buffer.complete = self._position >= self._span.end
-        if self.buffer.complete:
-            records = [record for record in records if record.offset < self._span.end]
-        elif self._position == before:
+        if not self.buffer.complete and self._position == before:
             raise LogUnavailable(f"{self._span.topic} could not be read on from offset {before}.")
-        self.buffer.records += records
-        self._usual = max(1, len(records))
+        if page is not None:
+            self.buffer.add(page)
+            self._usual = len(page.offsets)
+        if self.buffer.complete:
+            self.buffer.cut(self._span.end)
         if self.buffer.complete or not self._keep:
             await self.close()
-        else:
+        elif self._log.remote:
             self._ahead = asyncio.create_task(self._poll(reader))
 
-    async def _poll(self, reader: Reader) -> list[Record]:
-        return await reader.poll(bytes_max=self._bytes_max, timeout_s=READ_TIMEOUT_S)
+    async def _poll(self, reader: Reader) -> Page | None:
+        return await reader.poll_page(bytes_max=self._bytes_max, timeout_s=READ_TIMEOUT_S)
 
     async def close(self) -> None:
         """Let go of the reader."""

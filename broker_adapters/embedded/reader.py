@@ -2,14 +2,40 @@
 
 import asyncio
 import contextlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import apsw
+import orjson
 
 from broker_adapters.embedded.database import OFFSET_BITS, OFFSET_MASK, fetch
 from broker_adapters.embedded.engine import Engine
-from broker_adapters.log import READ_BYTES, READ_RECORDS, LogClosed, LogDamaged, OffsetOutOfRange, Reader, Record
+from broker_adapters.log import (
+    PAGE_RECORDS,
+    READ_BYTES,
+    READ_RECORDS,
+    LogClosed,
+    LogDamaged,
+    OffsetOutOfRange,
+    Page,
+    Reader,
+    Record,
+)
+
+_PIECE_RECORDS = 180
+"""How many are gathered at once: some 250 KB of events, which stay in the processor's cache."""
+
+_SMALL_BYTES = 4_096
+"""Larger values are read by themselves, so that a piece cannot become as large as its records might be."""
+
+_PIECE = (
+    f"SELECT group_concat(id & {OFFSET_MASK}), group_concat(recorded_at), group_concat(length(value)),"  # noqa: S608
+    f" CAST(group_concat(CASE WHEN length(value) <= {_SMALL_BYTES} THEN value END, '') AS BLOB)"
+    " FROM record WHERE id >= ? AND id < ?"
+)
+"""Many records as one row: SQLite gathers them without the interpreter's lock, which it must have for each row."""
 
 
 class Span(NamedTuple):
@@ -60,6 +86,57 @@ def read_span(
     return page, bytes_left
 
 
+def read_page(connection: apsw.Connection, span: Span, bytes_max: int) -> Page:
+    """Return what comes first in a span, up to a limit; at least one record."""
+    topic, _, start, end = span
+    page = Page(topic, [], [], [])
+    end = min(end, start + PAGE_RECORDS)
+    while start < end and (bytes_max > 0 or not page.values):
+        count = min(end - start, _PIECE_RECORDS, bytes_max // _SMALL_BYTES + 1)
+        taken, bytes_max = _take_piece(connection, page, span._replace(start=start, end=start + count), bytes_max)
+        if not taken:
+            break
+        start += taken
+    if not page.values:
+        # A large one comes first, and more of them may follow.
+        records, _ = read_span(connection, span, PAGE_RECORDS, bytes_max, at_least_one=True)
+        for _, offset, at_ms, _, value, _ in records:
+            page.offsets.append(offset)
+            page.times_ms.append(at_ms)
+            page.values.append(value)
+    return page
+
+
+def _take_piece(connection: apsw.Connection, page: Page, span: Span, bytes_left: int) -> tuple[int, int]:
+    """Add what comes first in a span to a page, up to a limit or a large value.
+
+    Return how many records that was, and how many bytes are left for more.
+    """
+    topic, topic_id, start, end = span
+    base = topic_id << OFFSET_BITS
+    [(offsets, times_ms, sizes, whole)] = fetch(connection, _PIECE, (base + start, base + end))
+    found = _numbers(offsets)
+    # SQLite goes through the rows in their order, but promises that of no aggregate.
+    if found != list(range(start, end)):
+        raise LogDamaged(f"Records of {topic} are missing between offsets {start} and {end}.")
+    each = _numbers(sizes)
+    ends = list(accumulate(each, initial=0))
+    count = len(each)
+    if max(each) > _SMALL_BYTES:
+        count = next(index for index, size in enumerate(each) if size > _SMALL_BYTES)
+    if ends[count] > bytes_left:
+        count = max(bisect_right(ends, bytes_left) - 1, 0 if page.values else min(count, 1))
+    page.offsets.extend(found[:count])
+    page.times_ms.extend(_numbers(times_ms)[:count])
+    page.values.extend([whole[begin:until] for begin, until in pairwise(ends[: count + 1])])
+    return count, bytes_left - ends[count]
+
+
+def _numbers(text: str | None) -> list[int]:
+    numbers: list[int] = orjson.loads(f"[{text or ''}]")
+    return numbers
+
+
 def find_time(connection: apsw.Connection, topic_id: int, end: int, recorded_at_ms: int) -> int:
     """Return the first offset below `end` recorded at or after a time, by halving: times never decrease."""
     low, high = 0, end
@@ -87,15 +164,31 @@ class EmbeddedReader(Reader):
     async def poll(
         self, *, records_max: int = READ_RECORDS, bytes_max: int = READ_BYTES, timeout_s: float = 0.0
     ) -> list[Record]:
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
-        while not (spans := self._spans()):
-            remaining_s = deadline_s - asyncio.get_running_loop().time()
-            if not await self._engine.wait(self._positions, remaining_s):
-                return []
+        spans = await self._ahead(timeout_s)
+        if not spans:
+            return []
         records = await self._engine.read(read, spans, max(1, records_max), bytes_max)
         self._positions |= {record.topic: record.offset + 1 for record in records}
         self._last_topic = records[-1].topic
         return records
+
+    async def poll_page(self, *, bytes_max: int = READ_BYTES, timeout_s: float = 0.0) -> Page | None:
+        spans = await self._ahead(timeout_s)
+        if not spans:
+            return None
+        page = await self._engine.read(read_page, spans[0], bytes_max)
+        self._positions[page.topic] = page.offsets[-1] + 1
+        self._last_topic = page.topic
+        return page
+
+    async def _ahead(self, timeout_s: float) -> list[Span]:
+        """Return what lies ahead, waiting for it; empty when nothing comes in time."""
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        while not (spans := self._spans()):
+            remaining_s = deadline_s - asyncio.get_running_loop().time()
+            if not await self._engine.wait(self._positions, remaining_s):
+                break
+        return spans
 
     def positions(self) -> dict[str, int]:
         return dict(self._positions)

@@ -25,6 +25,8 @@ SETTLE_POLL_S = 0.01
 class KafkaLog(Log):
     """The log on the cluster that `settings` name. Use it in the event loop that opened it."""
 
+    remote = True
+
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._link: Link | None = None

@@ -10,7 +10,7 @@ import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import errors
 from aiokafka.consumer.fetcher import READ_COMMITTED
@@ -26,6 +26,7 @@ from broker_adapters.log import (
     LogError,
     LogUnavailable,
     OffsetOutOfRange,
+    Page,
     Reader,
     Record,
 )
@@ -35,6 +36,8 @@ WAIT_S_MAX = 0.5
 
 RETRY_S = 0.05
 DEFAULT_RACK = ""
+
+T = TypeVar("T")
 
 
 class Links:
@@ -104,16 +107,37 @@ class KafkaReader(Reader):
     async def poll(
         self, *, records_max: int = READ_RECORDS, bytes_max: int = READ_BYTES, timeout_s: float = 0.0
     ) -> list[Record]:
+        return await self._poll(lambda: self._take(records_max, bytes_max), bytes_max, timeout_s) or []
+
+    async def poll_page(self, *, bytes_max: int = READ_BYTES, timeout_s: float = 0.0) -> Page | None:
+        return await self._poll(self._take_page, bytes_max, timeout_s)
+
+    async def _poll(self, take: Callable[[], T], bytes_max: int, timeout_s: float) -> T | None:
+        """Return what `take` finds, fetching until it finds something."""
         deadline = time.monotonic() + timeout_s
         while True:
             if self._closed:
                 raise LogClosed("The reader is closed.")
-            records = self._take(records_max, bytes_max)
+            found = take()
             remaining = max(0.0, deadline - time.monotonic())
-            if records:
-                return records
+            if found:
+                return found
             if not await self._fetch(remaining, max(1, bytes_max)) and remaining == 0:
-                return []
+                return None
+
+    def _take_page(self) -> Page | None:
+        while self._fetched:
+            part = self._fetched.popleft()
+            try:
+                page = part.page()
+            except (errors.KafkaError, OSError) as damage:
+                # It is fetched again from where it stands.
+                raise translate(damage, f"reading {part.topic}") from damage
+            self._positions[part.topic] = part.position
+            if page is not None:
+                self._fetched.append(part)
+                return page
+        return None
 
     def _take(self, records_max: int, bytes_max: int) -> list[Record]:
         records: list[Record] = []

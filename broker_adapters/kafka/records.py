@@ -1,12 +1,19 @@
 """What a broker sends for a fetch, as records of the log: committed ones only, decoded as they are taken."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import KafkaError
 from aiokafka.record.memory_records import MemoryRecords
 
-from broker_adapters.log import Record
+from broker_adapters.kafka.plain_batches import is_plain, offsets_and_values
+from broker_adapters.log import PAGE_RECORDS, READ_BYTES, Page, Record
+
+_LENGTH_BEGINS, _LENGTH_ENDS = 8, 12
+"""Where a batch says how much of it follows."""
 
 
 class Fetched:
@@ -19,6 +26,8 @@ class Fetched:
     def __init__(self, topic: str, begin: int, data: bytes, aborted: list[tuple[int, int]] | None) -> None:
         self.topic = topic
         self.position = begin
+        self._data = data
+        self._at = 0
         self._batches = MemoryRecords(data)
         # aiokafka's book-keeping of which transactions were rolled back; its own decoding is not used.
         self._transactions: Any = PartitionRecords(
@@ -32,6 +41,7 @@ class Fetched:
             READ_COMMITTED,
         )
         self._records = self._decoded()
+        self._one_by_one = False
         self._ahead: Record | None = None
 
     def take(self, records: list[Record], records_max: int, room_bytes: int) -> int:
@@ -39,6 +49,7 @@ class Fetched:
 
         The first of all is taken however large it is.
         """
+        self._one_by_one = True
         taken_bytes = 0
         while len(records) < records_max:
             record = self._ahead or next(self._records, None)
@@ -54,6 +65,48 @@ class Fetched:
             self.position = record.offset + 1
         return taken_bytes
 
+    def page(self) -> Page | None:
+        """Take what comes next, some `PAGE_RECORDS`, or None when every record has been taken.
+
+        Raises what `take` raises, once what stands before the damage has been taken.
+        """
+        page = Page(self.topic, [], [], [])
+        try:
+            if self._one_by_one:
+                self._add_records(page)
+            while not self._one_by_one and self._batches.has_next() and len(page.offsets) < PAGE_RECORDS:
+                self._add_batch(page)
+        except (KafkaError, OSError):
+            if not page.offsets:
+                raise
+            # What follows is fetched again; then it is seen whether it is still damaged.
+            self._batches, self._records = MemoryRecords(b""), iter(())
+        return page if page.offsets else None
+
+    def _add_records(self, page: Page) -> None:
+        records: list[Record] = []
+        try:
+            self.take(records, PAGE_RECORDS, READ_BYTES)
+        finally:
+            _extend(page, records)
+
+    def _add_batch(self, page: Page) -> None:
+        begin = self._at
+        self._at += _LENGTH_ENDS + int.from_bytes(self._data[begin + _LENGTH_BEGINS : begin + _LENGTH_ENDS], "big")
+        batch = self._next_batch()
+        if not self._is_committed(batch):
+            pass
+        elif is_plain(batch):
+            offsets, values = offsets_and_values(self._data[begin : self._at])
+            # A batch is sent whole, also where the fetch began inside of it.
+            skipped = bisect_left(offsets, self.position)
+            page.offsets.extend(offsets[skipped:])
+            page.times_ms.extend(repeat(batch.max_timestamp, len(offsets) - skipped))
+            page.values.extend(values[skipped:])
+        else:
+            _extend(page, (self._record(found) for found in batch if found.offset >= self.position))
+        self.position = batch.next_offset
+
     @property
     def spent(self) -> bool:
         """Whether every record has been taken."""
@@ -62,24 +115,25 @@ class Fetched:
         return self._ahead is None
 
     def _decoded(self) -> Iterator[Record]:
-        topic, begin = self.topic, self.position
+        begin = self.position
         while self._batches.has_next():
-            batch = self._batches.next_batch()
-            if not batch.validate_crc():
-                raise OSError(f"A batch of {topic} after offset {self.position} arrived damaged")
+            batch = self._next_batch()
             if self._is_committed(batch):
                 for record in batch:
                     # A batch is sent whole, also where the fetch began inside of it.
                     if record.offset >= begin:
-                        yield Record(
-                            topic,
-                            record.offset,
-                            record.timestamp,
-                            record.key,
-                            record.value or b"",
-                            tuple(record.headers),
-                        )
+                        yield self._record(record)
             self.position = batch.next_offset
+
+    def _next_batch(self) -> Any:
+        batch = self._batches.next_batch()
+        if not batch.validate_crc():
+            raise OSError(f"A batch of {self.topic} after offset {self.position} arrived damaged")
+        return batch
+
+    def _record(self, found: Any) -> Record:
+        key, value, headers = found.key, found.value or b"", tuple(found.headers)
+        return Record(self.topic, found.offset, found.timestamp, key, value, headers)
 
     def _is_committed(self, batch: Any) -> bool:
         if batch.producer_id is None or not batch.is_transactional:
@@ -91,3 +145,10 @@ class Fetched:
                 transactions._aborted_producers.discard(batch.producer_id)  # noqa: SLF001
             return False
         return batch.producer_id not in transactions._aborted_producers  # noqa: SLF001
+
+
+def _extend(page: Page, records: Iterable[Record]) -> None:
+    for _, offset, at_ms, _, value, _ in records:
+        page.offsets.append(offset)
+        page.times_ms.append(at_ms)
+        page.values.append(value)

@@ -5,15 +5,16 @@ Source of the rules: `docs/replay.md`.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import accumulate, repeat
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import orjson
 
-from broker_adapters.log import Record
+from broker_adapters.log import Page
 from schemas.event import format_time, parse_time
 from schemas.identifiers import (
     PARTICIPANT,
@@ -164,26 +165,41 @@ def _cvr(text: str | None) -> str | None:
     return text
 
 
+class Run(NamedTuple):
+    """Records in the order in which they are given, in columns."""
+
+    topics: Iterable[str]
+    offsets: Sequence[int]
+    times_ms: Sequence[int]
+    values: Sequence[bytes]
+
+
 class Selection:
-    """Says of a record whether it answers a request: first by its bytes, then exactly."""
+    """Says of an event's stored value whether it answers a request: first by its bytes, then exactly."""
 
     def __init__(self, request: ReplayRequest) -> None:
         self._request = request
-        self._needle = None if request.cvr is None else request.cvr.encode()
-        self.everything = request.participant is None and request.subject is None and request.cvr is None
+        whole = [f'"{text}"' for text in (request.subject, request.cvr) if text is not None]
+        self._needles = [text.encode() for text in (*whole, request.participant) if text is not None]
+        self.everything = not self._needles
 
-    def keeps(self, record: Record) -> bool:
-        """Whether the record is part of the answer. Its topic is one that the request wants."""
-        return self.everything or (self._can_be(record) and self._is(orjson.loads(record.value)))
+    def keeps(self, value: bytes) -> bool:
+        """Whether the event is part of the answer. Its topic is one that the request wants."""
+        return self.everything or (self._can_be(value) and self._is(orjson.loads(value)))
 
-    def _can_be(self, record: Record) -> bool:
-        """Tell cheaply what cannot be: a key is as we wrote it, but a value's spelling is its publisher's."""
-        owner, subject = _key_parts(record)
-        return (
-            self._request.subject in (None, subject)
-            and (owner is None or self._request.participant in (None, owner))
-            and (self._needle is None or self._needle in record.value or b"\\u" in record.value)
-        )
+    def of(self, run: Run) -> Run | None:
+        """Return what of a run is part of the answer, or None for nothing."""
+        if self.everything:
+            return run
+        kept = [row for row in zip(run.topics, *run[1:], strict=False) if self.keeps(row[3])]
+        return Run(*zip(*kept, strict=True)) if kept else None
+
+    def _can_be(self, value: bytes) -> bool:
+        """Tell cheaply what cannot be: what is looked for stands in the value as it is, or escaped."""
+        for needle in self._needles:
+            if needle not in value:
+                return b"\\u" in value
+        return True
 
     def _is(self, event: Mapping[str, object]) -> bool:
         request = self._request
@@ -199,85 +215,136 @@ class Selection:
         )
 
 
-def _key_parts(record: Record) -> tuple[str | None, str]:
-    """Return a record's owner, where its key names one, and its subject."""
-    key = (record.key or b"").decode("utf-8", "replace")
-    owner, slash, subject = key.partition("/")
-    return (owner, subject) if slash else (None, key)
+class _Heads(dict[str, bytes]):
+    """What a line begins with, by topic."""
+
+    def __missing__(self, topic: str) -> bytes:
+        head = self[topic] = b'{"topic":%b,"offset":' % orjson.dumps(topic)
+        return head
+
+
+class _Times(dict[int, bytes]):
+    """What stands between offset and value, by the time in milliseconds."""
+
+    COUNT_MAX = 4_096
+    """Many records in a row have the same time, and none comes again later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._text = -1, ""
+
+    def __missing__(self, at_ms: int) -> bytes:
+        second, milliseconds = divmod(at_ms, 1000)
+        if second != self._second:
+            self._second, self._text = second, format_time(second * 1_000_000).removesuffix("000Z")
+        if len(self) >= self.COUNT_MAX:
+            self.clear()
+        middle = self[at_ms] = f',"recordedAt":"{self._text}{milliseconds:03}Z","event":'.encode()
+        return middle
 
 
 class Chunks:
     """Writes records as lines, and gathers them until there is enough to send.
 
-    A line is `{"topic":…,"offset":…,"recordedAt":"…Z","event":<stored bytes>}`. Each stored value is copied
-    once, into the chunk, and never looked into: a line of its own for each took twice as long.
+    A line is `{"topic":…,"offset":…,"recordedAt":"…Z","event":<stored bytes>}`. Each stored value is copied once, into
+    the chunk, and never looked into.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._heads: dict[str, bytes] = {}
-        self._at_ms = -1
-        self._middle = b""
+        self._heads, self._times = _Heads(), _Times()
         self._parts: list[bytes] = []
         self._bytes = 0
 
-    def add(self, records: Iterable[Record]) -> Iterator[bytes]:
+    def add(self, records: Run) -> Iterator[bytes]:
         """Take records, and give each chunk that has become full."""
-        kept = records if self._selection.everything else filter(self._selection.keeps, records)
-        heads = self._heads
-        for topic, offset, at_ms, _, value, _ in kept:
-            if at_ms != self._at_ms:
-                self._turn_to(at_ms)
-            self._parts += (b"%b%d%b" % (heads.get(topic) or self._head(topic), offset, self._middle), value, b"}\n")
-            self._bytes += len(value) + _LINE_BYTES
+        run = self._selection.of(records)
+        if run is None:
+            return
+        topics = iter(run.topics)
+        ends = list(accumulate(len(value) + _LINE_BYTES for value in run.values))
+        begin, begin_bytes = 0, 0
+        while begin < len(ends):
+            end = min(len(ends), bisect_left(ends, begin_bytes + CHUNK_BYTES - self._bytes, begin) + 1)
+            columns = (topics, run.offsets[begin:end], run.times_ms[begin:end], run.values[begin:end])
+            self._parts.append(self._lines(Run(*columns)))
+            self._bytes += ends[end - 1] - begin_bytes
+            begin, begin_bytes = end, ends[end - 1]
             if self._bytes >= CHUNK_BYTES:
                 yield self.rest()
 
     def rest(self) -> bytes:
         """Give what has been gathered."""
-        chunk = b"".join(self._parts)
+        chunk = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts, self._bytes = [], 0
         return chunk
 
-    def _turn_to(self, at_ms: int) -> None:
-        # Many records in a row have the same time.
-        time = format_time(at_ms * 1000)
-        self._at_ms, self._middle = at_ms, f',"recordedAt":"{time}","event":'.encode()
+    def _lines(self, run: Run) -> bytes:
+        heads = map(self._heads.__getitem__, run.topics)
+        middles = map(self._times.__getitem__, run.times_ms)
+        # The offsets come first: a `zip` takes no topic more than there are of them.
+        lines = zip(run.offsets, heads, middles, run.values, strict=False)
+        return b"".join(
+            [part for offset, head, middle, value in lines for part in (head, b"%d" % offset, middle, value, b"}\n")]
+        )
 
-    def _head(self, topic: str) -> bytes:
-        head = self._heads[topic] = b'{"topic":%b,"offset":' % orjson.dumps(topic)
-        return head
 
-
-@dataclass(slots=True)
 class Buffer:
     """What was read ahead of one topic. complete: nothing more will come."""
 
-    topic: str
-    records: list[Record] = field(default_factory=list)
-    complete: bool = False
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.complete = False
+        self.offsets: list[int] = []
+        self.times_ms: list[int] = []
+        self.values: list[bytes] = []
+
+    def __len__(self) -> int:
+        """Return how many records are held."""
+        return len(self.offsets)
+
+    def add(self, page: Page) -> None:
+        """Put a page behind what is held."""
+        self.offsets += page.offsets
+        self.times_ms += page.times_ms
+        self.values += page.values
+
+    def cut(self, end: int) -> None:
+        """Forget what is at or beyond an offset."""
+        count = bisect_left(self.offsets, end)
+        del self.offsets[count:], self.times_ms[count:], self.values[count:]
+
+    def take(self, count: int) -> Run:
+        """Take out the first records."""
+        run = Run(repeat(self.topic), self.offsets[:count], self.times_ms[:count], self.values[:count])
+        del self.offsets[:count], self.times_ms[:count], self.values[:count]
+        return run
 
 
 _at_ms = itemgetter(2)
 _topic = attrgetter("topic")
 
 
-def take_ready(buffers: Iterable[Buffer]) -> list[Record]:
+def take_ready(buffers: Iterable[Buffer]) -> Run | None:
     """Take out, by (recordedAt, topic, offset), every record that nothing still to come can precede.
 
     Each buffer that is not complete must hold a record: what comes next in a topic is never older.
     """
     # In the topics' order, so that sorting by time alone leaves equal times by topic and offset: sorting is stable.
-    held = sorted((buffer for buffer in buffers if buffer.records), key=_topic)
-    horizon = min(((buffer.records[-1][2], buffer.topic) for buffer in held if not buffer.complete), default=None)
-    ready: list[Record] = []
+    held = sorted((buffer for buffer in buffers if len(buffer)), key=_topic)
+    horizon = min(((buffer.times_ms[-1], buffer.topic) for buffer in held if not buffer.complete), default=None)
+    ready: list[Run] = []
     for buffer in held:
-        count = len(buffer.records)
+        count = len(buffer)
         if horizon is not None and buffer.topic != horizon[1]:
             cut = bisect_right if buffer.topic < horizon[1] else bisect_left
-            count = cut(buffer.records, horizon[0], key=_at_ms)
-        ready += buffer.records[:count]
-        del buffer.records[:count]
-    if len(held) > 1:
-        ready.sort(key=_at_ms)
-    return ready
+            count = cut(buffer.times_ms, horizon[0])
+        if count:
+            ready.append(buffer.take(count))
+    return _merged(ready) if len(ready) > 1 else next(iter(ready), None)
+
+
+def _merged(runs: Iterable[Run]) -> Run:
+    rows = [row for run in runs for row in zip(run.topics, *run[1:], strict=False)]
+    rows.sort(key=_at_ms)
+    return Run(*zip(*rows, strict=True))

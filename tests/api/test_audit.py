@@ -165,14 +165,14 @@ def break_off(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def reader(positions: Any) -> Any:
         found = make(positions)
-        poll = found.poll
+        poll = found.poll_page
 
         async def failing(**arguments: Any) -> Any:
             if next(reads) > 2:
                 raise LogUnavailable("away")
             return await poll(**arguments | {"bytes_max": 1_000_000})
 
-        monkeypatch.setattr(found, "poll", failing)
+        monkeypatch.setattr(found, "poll_page", failing)
         return found
 
     monkeypatch.setattr(gateway.log, "reader", reader)

@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker_adapters.log import Record
+from broker_adapters.log import Page, Record
 from exchange_gateway.core.replay import (
     CHUNK_BYTES,
     Bound,
     Buffer,
     Chunks,
     ReplayRequest,
+    Run,
     Selection,
     WrongParameter,
     parse_request,
     take_ready,
 )
+from schemas.event import format_time
 from tests.sightings import published, record, retracted, shared
 
 NOW_US = 1_795_000_000_000_000
@@ -135,44 +137,69 @@ RETRACTED = record("alliance.vest.job-order", retracted("vest", "1001", "0671"))
 def test_filters_select_by_what_an_event_says(request_: ReplayRequest, kept: list[Record]) -> None:
     """A subject is the whole id, a participant whoever published it, or whose thing it is; a CVR the company's."""
     selection = Selection(request_)
-    assert [one for one in (ORDER, FORWARDED, RETRACTED) if selection.keeps(one)] == kept
+    assert [one for one in (ORDER, FORWARDED, RETRACTED) if selection.keeps(one.value)] == kept
 
 
 def test_a_cvr_is_found_however_its_publisher_spelled_it() -> None:
     """Stored bytes are the publisher's own, and JSON lets a digit be written as an escape."""
     spelled = ORDER._replace(value=ORDER.value.replace(b'"93100018"', b'"\\u00393100018"'))
     assert spelled.value != ORDER.value
-    assert Selection(ReplayRequest(cvr="93100018")).keeps(spelled)
+    assert Selection(ReplayRequest(cvr="93100018")).keeps(spelled.value)
 
 
 def test_a_cvr_elsewhere_in_an_event_is_not_the_companys() -> None:
     """A number in a description must not bring another company's order into an answer."""
     other = record("pub.0671.job-order", published(company={"cvr": "93100018x"}, description="som 93100018"))
-    assert not Selection(ReplayRequest(cvr="93100018")).keeps(other)
+    assert not Selection(ReplayRequest(cvr="93100018")).keeps(other.value)
+
+
+def run_of(records: list[Record]) -> Run:
+    """Return records in columns."""
+    topics, offsets, times_ms, _, values, _ = zip(*records, strict=True)
+    return Run(topics, offsets, times_ms, values)
 
 
 def test_a_line_ends_with_the_stored_bytes() -> None:
     """Keys stand in their order, and what was stored is not written anew, blanks and all."""
-    stored = Record("pub.0671.visit", 7, 1_795_000_000_042, b"k", b'{ "id" : "\\u00e6" }', ())
+    stored = Record("pub.0671.visit", 7, 1_795_000_000_042, b"k", b'{ "id" : "\\u00e6 %b" }', ())
     chunks = Chunks(Selection(ReplayRequest()))
-    assert list(chunks.add([stored])) == []
+    assert list(chunks.add(run_of([stored]))) == []
     assert chunks.rest() == (
-        b'{"topic":"pub.0671.visit","offset":7,"recordedAt":"2026-11-18T11:06:40.042Z","event":{ "id" : "\\u00e6" }}\n'
+        b'{"topic":"pub.0671.visit","offset":7,"recordedAt":"2026-11-18T11:06:40.042Z",'
+        b'"event":{ "id" : "\\u00e6 %b" }}\n'
     )
     assert chunks.rest() == b""
 
 
+@given(st.lists(st.integers(0, 2**42), min_size=1, max_size=20))
+def test_a_time_is_written_as_everywhere_else(times_ms: list[int]) -> None:
+    """To the millisecond, in whatever order times come."""
+    chunks = Chunks(Selection(ReplayRequest()))
+    assert not list(chunks.add(run_of([Record("t", 0, at_ms, None, b"1") for at_ms in times_ms])))
+    written = [json.loads(line)["recordedAt"] for line in chunks.rest().splitlines()]
+    assert written == [format_time(at_ms * 1000) for at_ms in times_ms]
+
+
 def test_lines_are_sent_in_large_pieces() -> None:
-    """Each piece holds whole lines, and together they are all of them."""
+    """Each piece holds whole lines, and together they are all of them, however they were read."""
     records = [
         Record("pub.0671.visit", number, 1_795_000_000_000 + number, None, b'"%b"' % (b"x" * number))
         for number in range(3000)
     ]
     chunks = Chunks(Selection(ReplayRequest()))
-    pieces = [*chunks.add(records), chunks.rest()]
+    parts = [records[:1], records[1:2], records[2:2900], records[2900:]]
+    pieces = [piece for part in parts for piece in chunks.add(run_of(part))] + [chunks.rest()]
     assert all(0.9 * CHUNK_BYTES < len(piece) < 1.1 * CHUNK_BYTES for piece in pieces[:-1])
     assert all(piece.endswith(b"}\n") for piece in pieces)
     assert [json.loads(line)["offset"] for line in b"".join(pieces).splitlines()] == list(range(3000))
+
+
+def test_what_is_selected_is_written_alone() -> None:
+    """Of a run that holds other events as well, and of one that holds nothing else."""
+    chunks = Chunks(Selection(ReplayRequest(subject="1002")))
+    orders = [record("pub.0671.job-order", published(subject)) for subject in ("1001", "1002", "1003")]
+    assert list(chunks.add(run_of(orders))) == list(chunks.add(run_of(orders[:1]))) == []
+    assert [json.loads(line)["event"]["subject"] for line in chunks.rest().splitlines()] == ["1002"]
 
 
 @st.composite
@@ -196,14 +223,15 @@ def test_a_merge_is_sorted_and_whole_however_the_reads_fall(topics: list[list[Re
     """By (recordedAt, topic, offset), although no topic is ever read further ahead than by a few records."""
     buffers = [Buffer(records[0].topic if records else f"empty{index}") for index, records in enumerate(topics)]
     ahead = [list(records) for records in topics]
-    merged: list[Record] = []
-    while any(ahead) or any(buffer.records for buffer in buffers):
+    merged: list[tuple[str, int, int, bytes]] = []
+    while any(ahead) or any(map(len, buffers)):
         for buffer, rest in zip(buffers, ahead, strict=True):
-            if not buffer.records and rest:
+            if not len(buffer) and rest:
                 count = data.draw(st.integers(1, 4))
-                buffer.records += rest[:count]
+                buffer.add(Page(buffer.topic, *map(list, run_of(rest[:count])[1:])))
                 del rest[:count]
             buffer.complete = not rest
-        merged += take_ready(buffers)
+        run = take_ready(buffers)
+        merged += zip(run.topics, *run[1:], strict=False) if run else []
     expected = sorted((one for records in topics for one in records), key=itemgetter(2, 0, 1))
-    assert merged == expected
+    assert merged == [(topic, offset, at_ms, value) for topic, offset, at_ms, _, value, _ in expected]

@@ -13,7 +13,7 @@ import pytest
 from broker_adapters.log import Log, LogUnavailable, NewRecord, Record
 from exchange_gateway import replay as replaying
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.replay import WrongParameter, parse_request, take_ready
+from exchange_gateway.core.replay import Run, WrongParameter, parse_request, take_ready
 from exchange_gateway.replay import find_spans, replay
 from schemas.event import format_time
 from tests.contract.stores import EmbeddedStore, KafkaStore, Store
@@ -176,9 +176,9 @@ async def test_many_topics_are_merged_in_little_memory(log: Log, monkeypatch: py
     monkeypatch.setattr(replaying, "AHEAD_BYTES_MIN", 100)
     held: list[int] = []
 
-    def taking(buffers: Any) -> list[Record]:
+    def taking(buffers: Any) -> Run | None:
         listed = list(buffers)
-        held.append(sum(len(record.value) for buffer in listed for record in buffer.records))
+        held.append(sum(len(value) for buffer in listed for value in buffer.values))
         return take_ready(listed)
 
     monkeypatch.setattr("exchange_gateway.replay.take_ready", taking)
