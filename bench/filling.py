@@ -13,6 +13,8 @@ from bench.load import Outcome, Plan, batch_accepted, load
 from bench.processes import Server
 from bench.tally import CountsWrong, expected_ids
 
+CONNECTIONS = 8
+
 PUBLISHERS = ("0657", "0661", "0665", "0671", "0756", "0760", "0779", "0791")
 """Vestalliancen: a replay of all is a merge of several topics, as it is in earnest."""
 
@@ -27,7 +29,7 @@ def events_for(ground: Ground) -> int:
     return max(1, wanted // _EVENTS_STEP) * _EVENTS_STEP
 
 
-def fill(server: Server, data: Path, events: int, publishers: Sequence[str] = PUBLISHERS) -> set[str]:
+def fill(server: Server, data: Path, events: int, publishers: Sequence[str]) -> set[str]:
     """Publish `events` new events, shared out among `publishers`, who publish side by side; return their ids.
 
     events: a multiple of what the publishers send at once, as `events_for` gives them for all.
@@ -47,6 +49,6 @@ def fill(server: Server, data: Path, events: int, publishers: Sequence[str] = PU
 
 async def _send(server: Server, loads: Sequence[Requests], batches: int) -> list[Outcome]:
     # Unhurried: the deadline is for a gateway that hangs, not for one that is slow.
-    plan = Plan(seconds=600.0, connections=1, requests=batches)
+    plan = Plan(seconds=600.0, connections=max(1, CONNECTIONS // len(loads)), requests=batches)
     accepted = batch_accepted(EVENTS_IN_BATCH)
     return await asyncio.gather(*(load(server.port or 0, requests, plan, accepted) for requests in loads))

@@ -2,7 +2,7 @@
 
 from bench import ground as place
 from bench.figures import Row, Target
-from bench.filling import events_for, fill
+from bench.filling import PUBLISHERS, events_for, fill
 from bench.ground import Ground, LogKind
 from bench.rounds import settle
 
@@ -20,7 +20,7 @@ def _rows(ground: Ground, log: LogKind) -> list[Row]:
     events = events_for(ground)
     with place.gateway(ground, data, log) as server:
         place.load_alliances(server, data)
-        fill(server, data, events)
+        fill(server, data, events, PUBLISHERS)
         settle(server, ground)
         after, peak = server.rss_bytes() / 1e6, server.peak_rss_bytes() / 1e6
     with place.gateway(ground, data, log) as server:

@@ -55,7 +55,7 @@ def _filled(ground: Ground, log: LogKind) -> Iterator[tuple[Server, bytes]]:
     """Give a gateway that holds the records, restarted since, and the request for all of them."""
     data = ground.work / f"gateway-replay-{log}"
     with place.gateway(ground, data, log) as server:
-        ids = fill(server, data, events_for(ground))
+        ids = fill(server, data, events_for(ground), PUBLISHERS)
     with place.gateway(ground, data, log) as server:
         settle(server, ground)
         token = place.token(data, "auditor")

@@ -1,7 +1,7 @@
 """A client for one long streamed answer that counts records at memory speed, parsing nothing but HTTP's own frame.
 
-It shares the machine with the server that is measured: looking for a marker in each line took three times as long,
-2.4 µs a record, as much as the server.
+It shares the machine with the server that is measured: looking for a marker in each line took three times as long
+as this, 2.4 µs a record.
 """
 
 import asyncio

@@ -100,7 +100,9 @@ async def replay(log: Log, request: ReplayRequest, spans: Sequence[Span]) -> Asy
 
 
 async def _merged(log: Log, spans: Sequence[Span]) -> AsyncGenerator[Run, None]:
-    bytes_max = min(READ_BYTES, max(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX // max(1, len(spans))))
+    # Beside what is being merged a log that is away has its next answer here: as it came, and taken apart.
+    shares = max(1, len(spans)) * (3 if log.remote else 1)
+    bytes_max = min(READ_BYTES, max(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX // shares))
     sources = [_Source(log, span, bytes_max, keep=len(spans) <= READERS_KEPT_MAX) for span in spans]
     try:
         active = sources

@@ -231,7 +231,8 @@ class _Times(dict[int, bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._second, self._text = -1, ""
+        self._second: int | None = None
+        self._text = ""
 
     def __missing__(self, at_ms: int) -> bytes:
         second, milliseconds = divmod(at_ms, 1000)

@@ -57,3 +57,20 @@ async def test_a_reader_goes_on_after_damage(log: KafkaLog, monkeypatch: pytest.
         with pytest.raises(LogUnavailable, match="damaged"):
             await reader.poll(timeout_s=5)
         assert [record.value for record in await reader.poll(timeout_s=5)] == [b"second"]
+
+
+async def test_a_page_ends_before_damage(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands before it is given, and what comes after it is not."""
+    await log.create_topics(["t"])
+    for value in (b"first", b"second", b"third"):
+        await log.append("t", [NewRecord(value)])
+    [data] = await fetched_bytes(log, monkeypatch)
+    part = Fetched("t", 0, data.replace(b"second", b"sexond"), None)
+    page = part.page()
+    assert page is not None
+    assert (page.values, part.position, part.page()) == ([b"first"], 1, None)
+    again = Fetched("t", 1, data.replace(b"second", b"sexond"), None)
+    with pytest.raises(OSError, match="arrived damaged"):
+        Fetched("t", 0, data.replace(b"first", b"fiRst"), None).page()
+    with pytest.raises(OSError, match="arrived damaged"):
+        again.page()
