@@ -4,7 +4,6 @@ The stored value is the publisher's own JSON on one line, with what the gateway 
 the last brace: splicing takes 0.2 µs where dumping the event again takes 0.9 µs.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import orjson
@@ -12,14 +11,12 @@ import orjson
 from broker_adapters.log import NewRecord, Record
 from schemas.event import STRUCTURED, Event
 from schemas.identifiers import TYPE_PREFIX
+from schemas.named_tuples import new_tuple
 
 FORMAT = b"1"
 """The number of the stored form. It changes when the value is no longer plain structured JSON."""
 
 Headers = tuple[tuple[str, bytes], ...]
-
-_new_tuple: Callable[[type[NewRecord], tuple[object, ...]], NewRecord] = tuple.__new__
-"""A named tuple's own constructor is a function of Python's and takes twice as long."""
 
 _COMMON_HEADERS = (("content-type", STRUCTURED.encode()), ("ce_specversion", b"1.0"), ("kommunebro_format", FORMAT))
 
@@ -50,7 +47,7 @@ def encode_line(
     """Return the record of an event that is one line of JSON already, without a space around it."""
     key = subject.encode()
     own = (("ce_id", event_id.encode()), ("ce_subject", key), ("ce_time", time.encode()))
-    return _new_tuple(NewRecord, (line[:-1] + added, key, _headers_alike(source, name) + own))
+    return new_tuple(NewRecord, (line[:-1] + added, key, _headers_alike(source, name) + own))
 
 
 def event_headers(event: Event) -> Headers:

@@ -42,6 +42,7 @@ FOLLOW_EVERY_S = 0.1
 READY_TIMEOUT_S = 3.0
 SHUTDOWN_S = 10
 
+
 class Gateway:
     """One gateway with all its parts. Use as an async context manager; see `serve` for the server."""
 

@@ -30,12 +30,12 @@ TRUST_S_MAX = 5 * 24 * 3600
 VARIABLES_MAX = 500
 """Of one SELECT."""
 
-ROWS_A_STATEMENT_MAX = 2000
+ROWS_A_STATEMENT_MAX = 499
 """One statement for many rows: after each the interpreter's lock has to be had again, and whoever decides
-the next step holds it for up to 5 ms."""
+the next step holds it for up to 5 ms. Two variables a row: an older SQLite takes 999, and this is the system's."""
 
 STATEMENTS_KEPT = 8
-"""Of those above each holds some hundred kilobytes."""
+"""Of those above each holds some tens of kilobytes."""
 
 LAYOUT = 1
 SCHEMA = f"""

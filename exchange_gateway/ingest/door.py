@@ -23,16 +23,13 @@ from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.problems import Problem
 from exchange_gateway.settings import Limits
 from exchange_gateway.telemetry import Metrics, log_event
+from schemas.named_tuples import new_tuple
 from schemas.registry import Registry
 
 Appended = dict[str, Problem | dict[int, int]]
 """What became of each topic's append: the offset of each key, or why not."""
 
 Answer = Callable[[Outcome], None]
-
-
-_new_tuple: Callable[[type[Accepted], tuple[object, ...]], Accepted] = tuple.__new__
-"""A named tuple's own constructor is a function of Python's and takes twice as long."""
 
 
 class _Append:
@@ -204,7 +201,7 @@ class Ingest:
         result = appended[item.topic]
         if isinstance(result, Problem):
             return Refused(item.event_id, result)
-        return _new_tuple(Accepted, (item.event_id, item.source, item.topic, result[item.key], False))
+        return new_tuple(Accepted, (item.event_id, item.source, item.topic, result[item.key], False))
 
     async def _joined(self, item: Checked | Refused, append: _Append) -> Outcome:
         assert isinstance(item, Checked)  # noqa: S101  # only a checked event waits for another
