@@ -41,9 +41,7 @@ def encode_published(event: Event, raw: bytes | None, added: bytes) -> NewRecord
     return NewRecord(body[:-1] + added, event.subject.encode(), event_headers(event))
 
 
-def encode_line(
-    line: bytes, event_id: str, source: str, name: str, subject: str, time: str, added: bytes
-) -> NewRecord:
+def encode_line(line: bytes, event_id: str, source: str, name: str, subject: str, time: str, added: bytes) -> NewRecord:
     """Return the record of an event that is one line of JSON already, without a space around it."""
     key = subject.encode()
     own = (("ce_id", event_id.encode()), ("ce_subject", key), ("ce_time", time.encode()))

@@ -1,12 +1,12 @@
 """What a broker sends for a fetch, as records of the log: committed ones only, decoded as they are taken."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
 from typing import Any
 
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import KafkaError
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
 from broker_adapters.kafka.plain_batches import is_plain, offsets_and_values
@@ -21,6 +21,9 @@ class Fetched:
 
     `position` is where to read on: past the records that were taken, and past what holds none (the
     transactions' markers, what was rolled back, what compaction took away).
+
+    Nothing here refers back to it, so that its megabytes are freed as soon as it is let go of: the collector looks
+    rarely, by counting objects, and these are few and large. aiokafka's `PartitionRecords` refers to itself.
     """
 
     def __init__(self, topic: str, begin: int, data: bytes, aborted: list[tuple[int, int]] | None) -> None:
@@ -29,18 +32,9 @@ class Fetched:
         self._data = data
         self._at = 0
         self._batches = MemoryRecords(data)
-        # aiokafka's book-keeping of which transactions were rolled back; its own decoding is not used.
-        self._transactions: Any = PartitionRecords(
-            None,
-            self._batches,
-            aborted,
-            begin,
-            None,
-            None,
-            True,
-            READ_COMMITTED,
-        )
-        self._records = self._decoded()
+        self._rolled_back = RolledBack(aborted or [])
+        self._begin = begin
+        self._batch: Any = None
         self._one_by_one = False
         self._ahead: Record | None = None
 
@@ -52,7 +46,7 @@ class Fetched:
         self._one_by_one = True
         taken_bytes = 0
         while len(records) < records_max:
-            record = self._ahead or next(self._records, None)
+            record = self._ahead or self._next()
             self._ahead = None
             if record is None:
                 break
@@ -80,7 +74,7 @@ class Fetched:
             if not page.offsets:
                 raise
             # What follows is fetched again; then it is seen whether it is still damaged.
-            self._batches, self._records = MemoryRecords(b""), iter(())
+            self._batches, self._batch = MemoryRecords(b""), None
         return page if page.offsets else None
 
     def _add_records(self, page: Page) -> None:
@@ -94,7 +88,7 @@ class Fetched:
         begin = self._at
         self._at += _LENGTH_ENDS + int.from_bytes(self._data[begin + _LENGTH_BEGINS : begin + _LENGTH_ENDS], "big")
         batch = self._next_batch()
-        if not self._is_committed(batch):
+        if not self._rolled_back.is_committed(batch):
             pass
         elif is_plain(batch):
             offsets, values = offsets_and_values(self._data[begin : self._at])
@@ -111,19 +105,24 @@ class Fetched:
     def spent(self) -> bool:
         """Whether every record has been taken."""
         if self._ahead is None:
-            self._ahead = next(self._records, None)
+            self._ahead = self._next()
         return self._ahead is None
 
-    def _decoded(self) -> Iterator[Record]:
-        begin = self.position
-        while self._batches.has_next():
-            batch = self._next_batch()
-            if self._is_committed(batch):
-                for record in batch:
-                    # A batch is sent whole, also where the fetch began inside of it.
-                    if record.offset >= begin:
-                        yield self._record(record)
-            self.position = batch.next_offset
+    def _next(self) -> Record | None:
+        """Return the next committed record; None after the last."""
+        while self._batch is not None or self._batches.has_next():
+            if self._batch is None:
+                batch = self._next_batch()
+                if not self._rolled_back.is_committed(batch):
+                    self.position = batch.next_offset
+                    continue
+                self._batch = iter(batch)
+            while (found := next(self._batch, None)) is not None:
+                # A batch is sent whole, also where the fetch began inside of it.
+                if found.offset >= self._begin:
+                    return self._record(found)
+            self.position, self._batch = self._batch.next_offset, None
+        return None
 
     def _next_batch(self) -> Any:
         batch = self._batches.next_batch()
@@ -135,16 +134,28 @@ class Fetched:
         key, value, headers = found.key, found.value or b"", tuple(found.headers)
         return Record(self.topic, found.offset, found.timestamp, key, value, headers)
 
-    def _is_committed(self, batch: Any) -> bool:
+
+class RolledBack:
+    """Which batches of a fetch belong to transactions that were rolled back.
+
+    aborted: the producer's id and the first offset of each such transaction, as the broker tells them.
+    """
+
+    def __init__(self, aborted: list[tuple[int, int]]) -> None:
+        self._to_begin = sorted(aborted, key=lambda transaction: transaction[1], reverse=True)
+        self._producers: set[int] = set()
+
+    def is_committed(self, batch: Any) -> bool:
+        """Whether a batch holds records that count. It is asked of each batch, in their order."""
         if batch.producer_id is None or not batch.is_transactional:
             return not batch.is_control_batch
-        transactions = self._transactions
-        transactions._consume_aborted_up_to(batch.base_offset)  # noqa: SLF001
+        while self._to_begin and self._to_begin[-1][1] <= batch.base_offset:
+            self._producers.add(self._to_begin.pop()[0])
         if batch.is_control_batch:
-            if transactions._contains_abort_marker(batch):  # noqa: SLF001
-                transactions._aborted_producers.discard(batch.producer_id)  # noqa: SLF001
+            if ControlRecord.parse(next(iter(batch)).key) == ABORT_MARKER:
+                self._producers.discard(batch.producer_id)
             return False
-        return batch.producer_id not in transactions._aborted_producers  # noqa: SLF001
+        return batch.producer_id not in self._producers
 
 
 def _extend(page: Page, records: Iterable[Record]) -> None:
