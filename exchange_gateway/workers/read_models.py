@@ -63,7 +63,9 @@ class Pace:
 
     def observe(self, end: int, at_s: float) -> None:
         """Note the sum of all topics' ends: an idea of how much is being recorded, no count."""
-        if self._end is not None and at_s > self._at_s:
+        if self._end is None:
+            self._calm_s = at_s
+        elif at_s > self._at_s:
             if (end - self._end) / (at_s - self._at_s) <= BUSY_PER_S:
                 self._share, self._calm_s = CALM_SHARE, at_s
             else:
