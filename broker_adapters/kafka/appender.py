@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import errors
@@ -21,17 +22,22 @@ from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.shared_producer import Lease, SharedProducer
 from broker_adapters.log import LogError, LogUnavailable, NewRecord, RecordTooLarge, waiting_bytes
 
+GATHER_S = 0.002
+"""How long a batch waits at most for those who were just answered, where others wait for it already."""
+
 
 class Call:
-    """One call of `append`: what of it is in batches already, and what to answer."""
+    """One call of `append`: what of it is in batches already, what room it takes, and what to answer."""
 
-    __slots__ = ("answer", "deadline", "offsets", "records", "size_bytes", "taken")
+    __slots__ = ("answer", "deadline", "held_bytes", "offsets", "records", "size_bytes", "taken")
 
-    def __init__(self, records: Sequence[NewRecord], size_bytes: int, deadline: float) -> None:
+    def __init__(
+        self, records: Sequence[NewRecord], size_bytes: int, deadline: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.records, self.size_bytes, self.deadline = records, size_bytes, deadline
-        self.taken = 0
+        self.taken = self.held_bytes = 0
         self.offsets: list[int] = []
-        self.answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[list[int]] = loop.create_future()
 
     def fail(self, error: LogError) -> None:
         """Answer with `error`, unless the caller has gone or has an answer."""
@@ -87,9 +93,13 @@ class Line:
 
     def __init__(self, settings: KafkaSettings, shared: SharedProducer, topic: str) -> None:
         self._settings, self._shared, self._topic = settings, shared, topic
+        # Kept: to ask for it costs a system call, which for each of many small calls is a part of their cost.
+        self.loop = asyncio.get_running_loop()
         self._calls: deque[Call] = deque()
         self.unanswered: set[asyncio.Future[list[int]]] = set()
         self._running: asyncio.Task[None] | None = None
+        self._gathered: asyncio.Future[None] | None = None
+        self._missing_calls = self._missing_bytes = 0
         self._decided = asyncio.Event()
         self._decided.set()
 
@@ -104,16 +114,33 @@ class Line:
             await asyncio.wait(list(self.unanswered))
         await self._decided.wait()
 
-    def expect(self, call: Call) -> None:
-        """Take note of a call that comes in, until it is answered."""
-        self.unanswered.add(call.answer)
-        call.answer.add_done_callback(self.unanswered.discard)
-
     def put(self, call: Call) -> None:
         """Take a call in; it leaves with the next batch."""
         self._calls.append(call)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
+        elif self._gathered is not None:
+            self._missing_calls -= 1
+            self._missing_bytes -= call.size_bytes
+            if self._missing_calls <= 0 or self._missing_bytes <= 0:
+                _release(self._gathered)
+
+    async def _gather(self, answered: int) -> None:
+        """Wait a moment for those who were just answered to call again: they leave with those who wait already.
+
+        Else there would be two groups of callers that wait for one another's batches, each half as full. Whoever
+        calls by turns never waits here, since nobody else does.
+        """
+        self._missing_calls = answered
+        self._missing_bytes = self._settings.batch_bytes_max - sum(call.size_bytes for call in self._calls)
+        if answered and self._missing_bytes > 0:
+            gathered = self._gathered = self.loop.create_future()
+            timer = self.loop.call_later(GATHER_S, _release, gathered)
+            try:
+                await gathered
+            finally:
+                timer.cancel()
+                self._gathered = None
 
     async def finished(self) -> None:
         """Return when nothing is under way."""
@@ -129,7 +156,9 @@ class Line:
     async def _run(self) -> None:
         try:
             while self._calls:
-                await self._write_one()
+                answered = await self._write_one()
+                if self._calls:
+                    await self._gather(answered)
         except BaseException as error:
             while self._calls:
                 self._calls.popleft().fail(translate(error, f"appending to {self._topic}", outcome_unknown=True))
@@ -137,14 +166,15 @@ class Line:
         finally:
             self._running = None
 
-    async def _write_one(self) -> None:
+    async def _write_one(self) -> int:
+        """Write one batch, and return how many calls have a part in it."""
         try:
             lease = await self._shared.lease(self._calls[0].deadline)
         except LogError as error:
             # Those behind it would wait for the same in vain.
             while self._calls:
                 self._calls.popleft().fail(error)
-            return
+            return 0
         batch = Batch(lease.producer.create_batch())
         batch.fill(self._calls)
         spoiled = True
@@ -153,6 +183,7 @@ class Line:
         finally:
             self._decided.set()
             self._shared.give_back(lease, spoiled=spoiled)
+        return len(batch.parts)
 
     async def _write(self, lease: Lease, batch: Batch) -> bool:
         """Write a batch and answer its calls; return whether the producer is as good as before."""
@@ -206,6 +237,11 @@ class Line:
                 self._calls.popleft().fail(late(self._settings, self._topic, outcome_unknown=False))
 
 
+def _release(gathered: "asyncio.Future[None]") -> None:
+    if not gathered.done():
+        gathered.set_result(None)
+
+
 def late(settings: KafkaSettings, topic: str, *, outcome_unknown: bool) -> LogUnavailable:
     """Return the error for a deadline that passed."""
     return LogUnavailable(
@@ -235,10 +271,9 @@ class Appender:
         if line.undecided:
             raise LogUnavailable(f"Kafka has yet to say what became of earlier records for {topic}.")
         size_bytes = waiting_bytes(topic, records)
-        call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s)
         if not records:
             return []
-        line.expect(call)
+        call = self._expect(line, records, size_bytes)
         try:
             await self._room.enter(size_bytes, call.deadline)
         except BaseException as error:
@@ -246,7 +281,8 @@ class Appender:
             if not isinstance(error, TimeoutError):
                 raise
             raise late(self._settings, topic, outcome_unknown=False) from None
-        self._put(line, call)
+        call.held_bytes = size_bytes
+        line.put(call)
         return await call.answer
 
     def submit(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[list[int]] | None":
@@ -255,14 +291,22 @@ class Appender:
         size_bytes = waiting_bytes(topic, records)
         if line is None or line.undecided or not records or not self._room.enter_at_once(size_bytes):
             return None
-        call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s)
-        line.expect(call)
-        self._put(line, call)
+        call = self._expect(line, records, size_bytes)
+        call.held_bytes = size_bytes
+        line.put(call)
         return call.answer
 
-    def _put(self, line: Line, call: Call) -> None:
-        call.answer.add_done_callback(lambda _: self._room.leave(call.size_bytes))
-        line.put(call)
+    def _expect(self, line: Line, records: Sequence[NewRecord], size_bytes: int) -> Call:
+        """Take note of a call that comes in, until it is answered."""
+        call = Call(records, size_bytes, time.monotonic() + self._settings.append_deadline_s, line.loop)
+        line.unanswered.add(call.answer)
+        call.answer.add_done_callback(partial(self._answered, line, call))
+        return call
+
+    def _answered(self, line: Line, call: Call, answer: "asyncio.Future[list[int]]") -> None:
+        line.unanswered.discard(answer)
+        if call.held_bytes:
+            self._room.leave(call.held_bytes)
 
     async def settle(self, topic: str) -> None:
         """Return when it is decided what became of every append to `topic` so far. Raises `LogUnavailable`."""

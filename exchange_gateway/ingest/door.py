@@ -33,20 +33,30 @@ Answer = Callable[[Outcome], None]
 
 
 class _Append:
-    """An append under way: what those need to know who send one of its events again meanwhile.
+    """An append under way: what those need to know who send one of its events again meanwhile."""
 
-    done: holds the offset of each key, or why there is none.
-    """
-
-    __slots__ = ("done", "items")
+    __slots__ = ("_places", "_waited_for", "items")
 
     def __init__(self, items: list[Checked]) -> None:
         self.items = items
-        self.done: asyncio.Future[Problem | dict[int, int]] = asyncio.get_running_loop().create_future()
+        self._places: Problem | dict[int, int] | None = None
+        # Made by the first who waits: hardly ever anybody does.
+        self._waited_for: asyncio.Future[None] | None = None
+
+    def end(self, places: Problem | dict[int, int]) -> None:
+        """Tell those who wait, now or later, the offset of each key, or why there is none."""
+        self._places = places
+        if self._waited_for is not None:
+            self._waited_for.set_result(None)
 
     async def known(self, key: int) -> Known | Problem:
         """Wait for its end, and return where one of its events stands."""
-        places = await asyncio.shield(self.done)
+        if self._places is None:
+            if self._waited_for is None:
+                self._waited_for = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waited_for)
+        places = self._places
+        assert places is not None  # noqa: S101  # it has ended
         if isinstance(places, Problem):
             return places
         first = next(item for item in self.items if item.key == key)
@@ -242,7 +252,7 @@ class Ingest:
     def _end(self, append: _Append, result: Problem | dict[int, int]) -> None:
         for item in append.items:
             del self._under_way[item.key]
-        append.done.set_result(result)
+        append.end(result)
 
     async def _make_topics(self, checked: Sequence[Checked | Refused]) -> Appended:
         """Make the topics that are not there yet; return those that could not be made, each with its problem."""
