@@ -48,7 +48,7 @@ def forward(ground: Ground) -> list[Row]:
     data = ground.work / "gateway-forward"
     with place.gateway(ground, data, "kafka") as server:
         place.load_alliances(server, data, [place.bench_agreement(1, [PUBLISHER, PARTNER])])
-    uvloop.run(create_topics(ground.bootstrap, _bare_outputs(ground, max(ALLIANCES))))
+    uvloop.run(create_topics(ground.bootstrap, _bare_outputs(ground, max(ALLIANCES)), synced=False))
     rows = [_row(ground, data, 1)]
     with place.gateway(ground, data, "kafka") as server:
         others = [place.bench_agreement(number, [PUBLISHER, PARTNER]) for number in range(2, max(ALLIANCES) + 1)]

@@ -92,7 +92,7 @@ def against_bare(ground: Ground, shape: Shape) -> dict[str, list[Turn]]:
     """Let the gateway and the bare app take turns on Kafka."""
     data = ground.work / "gateway-kafka"
     token = prepare(ground, data, "kafka")
-    uvloop.run(create_topics(ground.bootstrap, [ground.topic(BARE_TOPIC)]))
+    uvloop.run(create_topics(ground.bootstrap, [ground.topic(BARE_TOPIC)], synced=True))
 
     def gateway_turn() -> Turn:
         server = place.gateway(ground, data, "kafka")

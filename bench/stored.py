@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from bench.events import event_id
+from broker_adapters.kafka.topics import configuration
 
 IDLE_TIMEOUT_MS = 500
 
@@ -21,13 +22,16 @@ class Stored(NamedTuple):
     recorded_at_ms: int
 
 
-async def create_topics(bootstrap: str, topics: list[str]) -> None:
-    """Create topics of one partition that carry the broker's own time, as the gateway's do."""
+async def create_topics(bootstrap: str, topics: list[str], *, synced: bool) -> None:
+    """Create topics of one partition with the settings that the gateway gives its own on a single broker.
+
+    synced: an answer means on disk, as where events are published; what is forwarded is not synced.
+    """
+    config = configuration("pub." if synced else "alliance.", replicas=1)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         for topic in topics:
-            config = {"message.timestamp.type": "LogAppendTime"}
             try:
                 await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=config)])
             except TopicAlreadyExistsError:

@@ -24,7 +24,7 @@ def ground(tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str) -> Ground:
 def published(ground: Ground, shape: Shape) -> list[str]:
     """Put the bare app under load, and return the ids that its topic then holds."""
     topic = ground.topic(BARE_TOPIC)
-    uvloop.run(create_topics(ground.bootstrap, [topic]))
+    uvloop.run(create_topics(ground.bootstrap, [topic], synced=True))
     server = place.bare_app(ground, BARE_TOPIC)
     requests = shape.requests(Head(server.port or 0, path=shape.bare_path))
     turned = turn(ground, server, shape, requests, lambda _: uvloop.run(kafka_ids(ground.bootstrap, topic)))
@@ -43,7 +43,7 @@ def test_the_bare_loop_and_the_bare_reader_handle_every_record(ground: Ground) -
     """The loop sends each record on to each output, and the reader counts them all in spite of the markers."""
     ids = set(published(ground, BATCH))
     source, outputs = ground.topic(BARE_TOPIC), [ground.topic("out-1"), ground.topic("out-2")]
-    uvloop.run(create_topics(ground.bootstrap, outputs))
+    uvloop.run(create_topics(ground.bootstrap, outputs, synced=False))
     module = [sys.executable, "-m", "bench.comparators.transactions", "--kafka", ground.bootstrap]
     inputs = ["--inputs", json.dumps({source: 0}), "--outputs", ",".join(outputs), "--records", str(len(ids))]
     place.run_command([*module, *inputs])
