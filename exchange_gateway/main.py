@@ -18,6 +18,7 @@ from broker_adapters.log import Log, LogError
 from exchange_gateway.api.authentication import Authentication
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.agreements import AgreementBook, known_fields
+from exchange_gateway.core.subscriptions import CursorSigner
 from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_folder
 from exchange_gateway.ingest import Ingest
 from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance, join_instance
@@ -31,9 +32,12 @@ from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
 from exchange_gateway.tuning import tune
 from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.read_models import JobOrders
-from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, INSTANCE_TOPIC
+from exchange_gateway.workers.subscriptions import SubscriptionKeeper
+from exchange_gateway.workers.tail import Tail
+from schemas.identifiers import CONTROL_TOPICS
 from schemas.registry import Registry
 
 FOLLOW_EVERY_S = 0.1
@@ -96,6 +100,11 @@ class Gateway:
         self.job_orders = JobOrders(self.log, data, self.instance.name)
         await self.job_orders.open()
         self._closing.push_async_callback(self._last, "job_orders", self.job_orders.close)
+        self.subscriptions = SubscriptionKeeper(self.log, self.clock)
+        await self.subscriptions.fresh()
+        self.cursors = CursorSigner(self.keys.digest)
+        self.tail = Tail(self.log)
+        self.delivery = Delivery(self.log, self.books, self.tail, self.clock)
         self._start_workers()
         self._started = True
         log_event("gateway_started", instance=self.instance.name, kafka=self.settings.kafka_bootstrap is not None)
@@ -108,12 +117,13 @@ class Gateway:
         return TokenChecker(OwnKey(self.keys.signing), issuer=ISSUER, audience=tokens.audience, clock=self.clock)
 
     async def _join(self) -> Instance:
-        await self.log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
+        await self.log.create_topics(CONTROL_TOPICS)
         shards = SHARDS_EMBEDDED if self.settings.kafka_bootstrap is None else SHARDS_ON_KAFKA
         return await join_instance(self.log, self.keys.fingerprint, shards, self.clock)
 
     def _start_workers(self) -> None:
         self._work("job_orders", self.job_orders.run)
+        self._work("tail", self.tail.run)
         if self.settings.forwarder:
             forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)
@@ -197,7 +207,7 @@ async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
     log = make_log(settings, folder)
     try:
         await log.open()
-        await log.create_topics([INSTANCE_TOPIC, AGREEMENTS_TOPIC, FORWARDING_TOPIC])
+        await log.create_topics(CONTROL_TOPICS)
         instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
         forwarder = make_forwarder(log, instance, clock, metrics)
         task = asyncio.create_task(supervise("forwarder", forwarder.run))

@@ -28,6 +28,14 @@ _TABLE = (
         "A query parameter or a path has a value that is not understood. `errors` names it.",
     ),
     ProblemType(
+        "bad-cursor",
+        422,
+        "The cursor is not one of this subscription",
+        False,
+        "A cursor counts for the subscription that gave it, unchanged. Go on from the committed one: leave the cursor "
+        "out, or rewind.",
+    ),
+    ProblemType(
         "body-too-large",
         413,
         "The body is too large",
@@ -64,6 +72,21 @@ _TABLE = (
         False,
         "An event with this `source` and `id` but with other content is recorded already. "
         "A new state of a thing is a new event: give it a new `id` and a later `time`.",
+    ),
+    ProblemType(
+        "cursor-expired",
+        410,
+        "The log does not keep what stands there any more",
+        False,
+        "What came after the cursor was removed by the operator. `oldest` is the oldest cursor to go on from; what lay "
+        "before it cannot be had here.",
+    ),
+    ProblemType(
+        "cursor-rewound",
+        409,
+        "The subscription was rewound meanwhile",
+        False,
+        "The cursor was given before the subscription was rewound, and committing it would take that back. Pull again.",
     ),
     ProblemType(
         "forbidden",
@@ -194,6 +217,13 @@ _TABLE = (
         "The body did not arrive in time",
         True,
         "Send the whole body without long pauses.",
+    ),
+    ProblemType(
+        "too-many-subscriptions",
+        409,
+        "The participant has as many subscriptions as it may",
+        False,
+        "Delete one that is not used any more, or have the operator raise `limits.subscriptions_max`.",
     ),
     ProblemType(
         "unauthorized",

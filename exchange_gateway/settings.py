@@ -30,6 +30,8 @@ class Limits(_Group):
         64 * 1024 * 1024, gt=0, description="Bytes of bodies being published at once; more wait their turn."
     )
     connections_max: int = Field(2_000, gt=0, description="Connections open at once; more are answered 503.")
+    subscriptions_max: int = Field(100, gt=0, description="Subscriptions of one participant.")
+    wait_s_max: float = Field(60.0, ge=0, description="Seconds for which a pull may wait for events.")
     future_minutes_max: float = Field(10.0, ge=0, description="How far ahead of our clock an event's time may be.")
     rate_per_s: float | None = Field(None, gt=0, description="Requests a second and participant; left out: no limit.")
     rate_burst: int = Field(

@@ -30,6 +30,7 @@ LogEvent = Literal[
     "replay_broken_off",
     "request_failed",
     "shutdown_step_failed",
+    "stream_broken_off",
     "worker_failed",
 ]
 
@@ -107,6 +108,17 @@ class Metrics:
             "kommunebro_withheld_total",
             "Forwarding decisions not to share, by reason.",
             ("reason",),
+            registry=self.registry,
+        )
+        self.delivered = Counter(
+            "kommunebro_delivered_total",
+            "Events handed to subscribers, by door.",
+            ("door",),
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "kommunebro_streams",
+            "Streams that are open.",
             registry=self.registry,
         )
         self.known_events = Gauge(

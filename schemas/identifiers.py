@@ -202,4 +202,9 @@ def parse_data_topic(topic: str) -> TopicName | None:
 
 AGREEMENTS_TOPIC = "control.agreements"
 INSTANCE_TOPIC = "control.instance"
+SUBSCRIPTIONS_TOPIC = "control.subscriptions"
+CURSORS_TOPIC = "control.cursors"
 FORWARDING_TOPIC = "audit.forwarding"
+
+CONTROL_TOPICS = (INSTANCE_TOPIC, AGREEMENTS_TOPIC, SUBSCRIPTIONS_TOPIC, CURSORS_TOPIC, FORWARDING_TOPIC)
+"""The topics that every instance has from its beginning."""

@@ -4,29 +4,23 @@ Whoever has a valid token may read every agreement: they hold no personal data, 
 able to see who receives what. Who may change one is in `core/access.py`.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect
 
 from exchange_gateway.api.authentication import principal
+from exchange_gateway.api.bodies import read_json
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems
 from exchange_gateway.api.problems import Problem
-from exchange_gateway.api.publish import ClientGone
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.agreements import Accepted, AgreementVersion, Refused
-from schemas import strict_json
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
 
 router = APIRouter(tags=["alliances"])
-
-BODY_BYTES_MAX = 1024 * 1024
-"""The log takes no larger record. An agreement with all 98 municipalities has some 10 KB."""
 
 _EXAMPLE = {
     "id": "vestalliancen",
@@ -116,7 +110,7 @@ async def put_alliance(
     A version may add members, types and fields; one that takes something away is not supported yet.
     """
     gateway: Gateway = request.app.state.gateway
-    body = await _body(request, gateway.settings.limits.body_timeout_s)
+    body = await read_json(request, gateway.settings.limits.body_timeout_s)
     decision = await gateway.agreements.put(changer, alliance_id, body, if_none_match=if_none_match, if_match=if_match)
     if isinstance(decision, Refused):
         headers = {} if decision.etag is None else {"ETag": decision.etag}
@@ -125,29 +119,6 @@ async def put_alliance(
         status = 201 if decision.version == 1 else 200
         return _json(body, status, {"ETag": decision.etag, "Location": f"/v1/alliances/{alliance_id}"})
     return _agreement(decision.newest)
-
-
-async def _body(request: Request, timeout_s: float) -> Any:
-    """Read the request's JSON. Raises `Problem`, `ClientGone`."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" or "content-encoding" in request.headers:
-        raise Problem("unsupported-media-type", "Send the agreement as application/json, without a Content-Encoding.")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    detail = f"An agreement has at most {BODY_BYTES_MAX} bytes."
-                    raise Problem("body-too-large", detail, headers={"Connection": "close"})
-    except TimeoutError:
-        raise Problem("timeout", f"The body did not arrive within {timeout_s:g} seconds.") from None
-    except ClientDisconnect:
-        raise ClientGone from None
-    try:
-        return strict_json.loads(bytes(body))
-    except strict_json.UnreadableJson as error:
-        raise Problem("unreadable", error.detail) from None
 
 
 def _agreement(version: AgreementVersion) -> Response:

@@ -8,6 +8,9 @@ from schemas.identifiers import AGREEMENTS_TOPIC
 
 READ_TIMEOUT_S = 5.0
 
+RECENT_S = 1.0
+"""How soon whoever leaves an alliance is cut off from a stream that is open."""
+
 
 class BookKeeper:
     """Holds the book, and reads what is new when somebody needs it to be current."""
@@ -15,6 +18,7 @@ class BookKeeper:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._reading = asyncio.Lock()
+        self._fresh_until_s = 0.0
         self.book = AgreementBook()
 
     async def fresh(self) -> AgreementBook:
@@ -27,6 +31,18 @@ class BookKeeper:
         if end > self.book.up_to_offset:
             async with self._reading:
                 await self._read_to(end)
+        return self.book
+
+    async def recent(self) -> AgreementBook:
+        """Return the book as it was in the log at most `RECENT_S` ago: for those who ask again and again."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._fresh_until_s:
+            self._fresh_until_s = now_s + RECENT_S
+            try:
+                await self.fresh()
+            except BaseException:
+                self._fresh_until_s = 0.0
+                raise
         return self.book
 
     async def _read_to(self, end: int) -> None:

@@ -1,0 +1,131 @@
+"""`/v1/subscriptions/{id}/stream`: events as they come, as Server-Sent Events."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from broker_adapters.log import LogError
+from exchange_gateway.api.authentication import principal
+from exchange_gateway.api.common import Optional, only_known, problems
+from exchange_gateway.api.problems import Problem
+from exchange_gateway.api.subscribing import WAIT_SLICE_S, after_each, cursor_of, page_of_events, reading_of
+from exchange_gateway.core.access import Principal
+from exchange_gateway.core.subscriptions import Cursor, Reading
+from exchange_gateway.telemetry import log_event
+
+if TYPE_CHECKING:
+    from exchange_gateway.main import Gateway
+
+router = APIRouter(tags=["subscriptions"])
+
+MEDIA_TYPE = "text/event-stream"
+COMMENT_EVERY_S = 15.0
+"""So often something is sent at least, so that proxies and clients see that the connection lives."""
+
+PAGE_RECORDS, PAGE_BYTES = 100, 64 * 1024
+"""What one stream holds at most while its client is slow: there may be hundreds."""
+
+RETRY_MS = 2_000
+"""How long a client waits before it connects again."""
+
+PAUSE_S = 1.0
+_EXAMPLE = 'id: …\nevent: dk.kommunebro.job-order\ndata: {"specversion":"1.0","id":"…"}\n\n'
+
+
+class EventStream(StreamingResponse):
+    """Streams events, and closes what they come from when the client goes."""
+
+    media_type = MEDIA_TYPE
+
+    async def stream_response(self, send: Send) -> None:
+        """Send everything."""
+        chunks: Any = self.body_iterator
+        async with aclosing(chunks):
+            await super().stream_response(send)
+
+
+@router.get(
+    "/v1/subscriptions/{subscription_id}/stream",
+    summary="Stream events",
+    response_class=EventStream,
+    responses={
+        200: {
+            "description": "Server-Sent Events: `id` is the cursor behind the event, `event` its type.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        },
+        **problems(403, 404, 410, 503),
+    },
+    dependencies=[Depends(only_known)],
+)
+async def stream_events(
+    request: Request,
+    subscription_id: str,
+    reader: Annotated[Principal, Depends(principal)],
+    last_event_id: Annotated[
+        Optional, Header(description="The last event's `id`; a browser sends it by itself.")
+    ] = None,
+    after: Annotated[Optional, Query(description="As `Last-Event-ID`, for clients that cannot send it.")] = None,
+) -> EventStream:
+    """Send what comes after `Last-Event-ID`, else after the committed cursor, and go on with what is shared next.
+
+    Streams are independent of one another and commit nothing. A comment comes every 15 seconds.
+    """
+    gateway: Gateway = request.app.state.gateway
+    one = await reading_of(gateway, reader, subscription_id)
+    text = last_event_id or after
+    cursor = one.committed if text is None else cursor_of(gateway, subscription_id, text, "Last-Event-ID")
+    # Where the place is wrong, it is told as a problem, before the stream begins.
+    await page_of_events(gateway, reader, one.subscription, cursor, 1)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return EventStream(_events(gateway, reader, one, cursor), headers=headers)
+
+
+async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+    subscription_id = one.subscription.id
+    loop = asyncio.get_running_loop()
+    yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
+    sent_s = loop.time()
+    gateway.metrics.streams.inc()
+    try:
+        while True:
+            now = gateway.subscriptions.book.get(subscription_id)
+            if now is None:
+                return
+            page, wanted = await page_of_events(
+                gateway, reader, now.subscription, cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
+            )
+            if page.records:
+                yield b"".join(_written(gateway, subscription_id, page.records, cursor))
+                gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
+                sent_s = loop.time()
+            elif page.positions == cursor.positions:
+                await gateway.delivery.wait(page.positions, wanted, WAIT_SLICE_S)
+                if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:
+                    yield b":\n\n"
+                    sent_s = loop.time()
+            cursor = Cursor(cursor.epoch, page.positions)
+    except (LogError, Problem) as error:
+        # It cannot be told any more than by an end; whoever connects again is told, or goes on where this ended.
+        log_event("stream_broken_off", "warning", subscription=subscription_id, error=type(error).__name__)
+    finally:
+        gateway.metrics.streams.dec()
+
+
+def _written(gateway: "Gateway", subscription_id: str, records: list[Any], cursor: Cursor) -> list[bytes]:
+    write = gateway.cursors.write
+    return [
+        b"id: %b\nevent: %b\ndata: %b\n\n"
+        % (write(subscription_id, place).encode(), _type_of(record.value), record.value)
+        for record, place in zip(records, after_each(records, cursor), strict=True)
+    ]
+
+
+def _type_of(value: bytes) -> bytes:
+    event_type: str = orjson.loads(value)["type"]
+    return event_type.encode()

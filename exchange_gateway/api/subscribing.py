@@ -1,0 +1,149 @@
+"""What pulling, streaming and managing subscriptions share: whose it is, its cursor, and what comes next."""
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import Response
+
+from broker_adapters.log import Record
+from exchange_gateway.api.authentication import require
+from exchange_gateway.api.common import wrong
+from exchange_gateway.api.problems import Problem
+from exchange_gateway.core.access import Principal, Role
+from exchange_gateway.core.subscriptions import EARLIEST, LATEST, BadCursor, Cursor, Reading, Subscription
+from exchange_gateway.workers.delivery import PAGE_BYTES, CursorAhead, CursorExpired, Page
+from schemas.event import parse_time
+from schemas.identifiers import TYPE_PREFIX, InvalidIdentifier
+
+if TYPE_CHECKING:
+    from exchange_gateway.main import Gateway
+
+WAIT_SLICE_S = 1.0
+"""How long one wait lasts at most: then it is looked again which topics the subscriber may read."""
+
+
+async def reading_of(gateway: "Gateway", reader: Principal, subscription_id: str) -> Reading:
+    """Return one of the reader's subscriptions. Raises `Problem`."""
+    require(reader, Role.READER)
+    found = (await gateway.subscriptions.fresh()).get(subscription_id)
+    if found is None or found.subscription.participant not in reader.participants:
+        raise not_there(subscription_id)
+    return found
+
+
+def cursor_of(gateway: "Gateway", subscription_id: str, text: str, where: str) -> Cursor:
+    """Read a cursor. Raises `Problem`."""
+    try:
+        return gateway.cursors.read(subscription_id, text)
+    except BadCursor as error:
+        raise Problem("bad-cursor", f"{where}: {error}") from None
+
+
+async def page_of_events(
+    gateway: "Gateway",
+    reader: Principal,
+    subscription: Subscription,
+    cursor: Cursor,
+    limit: int,
+    *,
+    fresh: bool = True,
+    bytes_max: int = PAGE_BYTES,
+) -> tuple[Page, frozenset[str]]:
+    """Return what comes next, and the topics that were read. Raises `Problem`, `LogError`."""
+    delivery = gateway.delivery
+    wanted = await delivery.wanted(subscription, reader, fresh=fresh)
+    try:
+        page = await delivery.page(subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh)
+    except CursorExpired as error:
+        oldest = gateway.cursors.write(subscription.id, error.oldest)
+        raise Problem("cursor-expired", str(error), oldest=oldest) from None
+    except CursorAhead as error:
+        detail = f"{error} Was the log restored from an older copy? Rewind, or go on from the committed cursor."
+        raise Problem("bad-cursor", detail) from None
+    return page, wanted
+
+
+def after_each(records: list[Record], cursor: Cursor) -> list[Cursor]:
+    """Return the cursor that stands behind each of a page's records."""
+    places = dict(cursor.positions)
+    cursors = []
+    for record in records:
+        places[record.topic] = record.offset + 1
+        cursors.append(Cursor(cursor.epoch, dict(places)))
+    return cursors
+
+
+def not_there(subscription_id: str) -> Problem:
+    """Return the problem of a subscription that is not the reader's, or is none."""
+    return Problem("not-found", f"You have no subscription {subscription_id[:64]!r}.")
+
+
+def start_of(gateway: "Gateway", parameter: str, text: str) -> str | int:
+    """Return a start: `earliest`, `latest`, or UTC milliseconds. Raises `Problem`."""
+    if text in {EARLIEST, LATEST}:
+        return text
+    try:
+        at_us = parse_time(text)
+    except InvalidIdentifier:
+        wrong(parameter, "It is `earliest`, `latest`, or a time such as 2026-11-23T08:05:00+01:00 (RFC 3339).")
+    if at_us > gateway.clock.now_us():
+        wrong(parameter, "The time lies in the future; `latest` begins now.")
+    return -(-at_us // 1000)
+
+
+async def description(gateway: "Gateway", reader: Principal, one: Reading) -> dict[str, Any]:
+    """Return a subscription as it is told to its reader, with its lag now."""
+    subscription = one.subscription
+    lag = {"events": 0, "seconds": 0.0, "approximate": True}
+    try:
+        page, _ = await page_of_events(gateway, reader, subscription, one.committed, 1)
+    except Problem:
+        # The place is no more: whoever pulls is told so, and here the rest is still true.
+        page = None
+    if page is not None:
+        lag = lag_of(gateway, page, subscription)
+        if page.records:
+            lag["events"] += 1
+            lag["seconds"] = _age_s(gateway, page.records[0].recorded_at_ms)
+    return {
+        "id": subscription.id,
+        "name": subscription.name,
+        "participant": subscription.participant,
+        "types": None if subscription.types is None else [TYPE_PREFIX + name for name in subscription.types],
+        "alliances": subscription.alliances,
+        "filter": subscription.filter or None,
+        "start": subscription.start,
+        "cursor": gateway.cursors.write(subscription.id, one.committed),
+        "committedAt": one.committed_at,
+        "createdAt": subscription.created_at,
+        "changedAt": subscription.changed_at,
+        "lag": lag,
+    }
+
+
+def lag_of(gateway: "Gateway", page: Page, subscription: Subscription) -> dict[str, Any]:
+    """Return how far behind the log the end of a page is."""
+    seconds = 0.0
+    if page.lag_events and page.newest_ms is not None:
+        seconds = _age_s(gateway, page.newest_ms)
+    # Exact only where nothing follows: your own events, a filter's and Kafka's own records are counted too.
+    return {
+        "events": page.lag_events,
+        "seconds": seconds,
+        "approximate": page.lag_events > 0 or bool(subscription.filter),
+    }
+
+
+def _age_s(gateway: "Gateway", recorded_at_ms: int) -> float:
+    return max(0.0, round(gateway.clock.now_us() / 1e6 - recorded_at_ms / 1e3, 3))
+
+
+def spliced(head: dict[str, Any], events: bytes) -> Response:
+    """Answer with events as they are stored, byte for byte."""
+    body = orjson.dumps(head)[:-1] + b',"events":[' + events + b"]}"
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def answer_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with JSON that nobody may keep."""
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")

@@ -1,0 +1,188 @@
+"""Read what is next for a subscriber: from memory where it is new, from the log where the subscriber is behind."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from broker_adapters.log import Log, OffsetOutOfRange, Record
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.access import Principal
+from exchange_gateway.core.subscriptions import EARLIEST, LATEST, Cursor, Subscription, owner_of, wanted_topics
+from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.fresh_topics import FreshTopics
+from exchange_gateway.workers.tail import Tail
+
+PAGE_BYTES = 4 * 1024 * 1024
+READ_TIMEOUT_S = 5.0
+PASSED_OVER_MAX = 20_000
+"""Records that one page looks at, at most: with a filter that lets nothing through it would else never end."""
+
+
+class CursorExpired(Exception):
+    """The place was read past by what the log keeps. oldest: the oldest place to go on from."""
+
+    def __init__(self, topic: str, oldest: Cursor) -> None:
+        super().__init__(f"The log does not keep what stands there in {topic} any more.")
+        self.topic, self.oldest = topic, oldest
+
+
+class CursorAhead(Exception):
+    """The place lies beyond what the log holds."""
+
+    def __init__(self, topic: str, offset: int, end: int) -> None:
+        super().__init__(f"It lies at offset {offset} of {topic}, which ends at {end}.")
+
+
+@dataclass(slots=True)
+class Page:
+    """Some records, and the place behind them, by topic.
+
+    lag_events: how many records of its topics follow, at most: the filter and Kafka's own records are not taken off.
+    looked_at: how many records were read for it.
+    newest_ms: when the last record that was looked at was recorded; None where there was none.
+    """
+
+    records: list[Record]
+    positions: dict[str, int]
+    lag_events: int = 0
+    looked_at: int = 0
+    newest_ms: int | None = None
+
+
+class Delivery:
+    """Reads for all subscribers of a gateway."""
+
+    def __init__(self, log: Log, books: BookKeeper, tail: Tail, clock: Clock) -> None:
+        self._log, self._books, self._tail, self._clock = log, books, tail, clock
+        self._fresh_topics = FreshTopics(log)
+        self._there: frozenset[str] = frozenset()
+
+    async def wanted(self, subscription: Subscription, reader: Principal, *, fresh: bool = True) -> frozenset[str]:
+        """Return the topics that the subscriber may read now, there already or not. Raises `LogError`.
+
+        fresh: by the agreements in the log at this moment; else they may be a second old.
+        """
+        book = await (self._books.fresh() if fresh else self._books.recent())
+        return wanted_topics(
+            subscription.types, subscription.alliances, reader.participants, book, self._clock.now_us()
+        )
+
+    async def places(self, wanted: frozenset[str], start: str | int) -> dict[str, int]:
+        """Return where a start stands in each topic: `earliest`, `latest`, or a time (UTC milliseconds).
+
+        A topic that is not there yet is left out, and so read from its first record.
+        """
+        if start == EARLIEST:
+            return {}
+        topics = await self._existing(wanted)
+        if start == LATEST:
+            return await self._log.ends(topics)
+        return {topic: await self._log.offset_at(topic, int(start)) for topic in topics}
+
+    async def _existing(self, wanted: frozenset[str]) -> list[str]:
+        if not wanted <= self._there:
+            self._there = await self._fresh_topics.get()
+        return sorted(wanted & self._there)
+
+    async def page(
+        self,
+        subscription: Subscription,
+        reader: Principal,
+        wanted: frozenset[str],
+        cursor: Cursor,
+        *,
+        limit: int,
+        bytes_max: int = PAGE_BYTES,
+        fresh: bool = True,
+    ) -> Page:
+        """Return what comes next after a cursor, without waiting.
+
+        wanted: the topics that the subscriber may read. fresh: everything that is in the log now is looked at; else
+        what the tail has come to. Raises `LogError`, `CursorExpired`, `CursorAhead`.
+        """
+        ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
+        page = Page([], dict(cursor.positions))
+        behind: dict[str, int] = {}
+        # Shuffled, so that a page that is filled by one topic does not always leave out the same others.
+        for topic in random.sample(sorted(ends), len(ends)):
+            place = cursor.positions.get(topic, 0)
+            if fresh and place > ends[topic]:
+                raise CursorAhead(topic, place, ends[topic])
+            if place < ends[topic]:
+                behind[topic] = place
+        reading = _Reading(subscription, reader, page, limit, bytes_max)
+        for topic in [topic for topic, place in behind.items() if self._covers(topic, place, ends[topic])]:
+            self._from_tail(reading, topic, behind.pop(topic))
+        if behind and not reading.is_full:
+            await self._from_log(reading, behind, ends, cursor)
+        page.lag_events = sum(max(0, end - page.positions.get(topic, 0)) for topic, end in ends.items())
+        return page
+
+    def _covers(self, topic: str, place: int, end: int) -> bool:
+        return self._tail.covers(topic, place) and self._tail.ends([topic])[topic] >= end
+
+    def _from_tail(self, reading: "_Reading", topic: str, place: int) -> None:
+        records, following = self._tail.take(topic, place, PASSED_OVER_MAX)
+        stopped = reading.take(records)
+        reading.page.positions[topic] = following if stopped is None else stopped
+
+    async def _from_log(
+        self, reading: "_Reading", behind: Mapping[str, int], ends: Mapping[str, int], cursor: Cursor
+    ) -> None:
+        async with self._log.reader(behind) as reader:
+            while not reading.is_full and any(place < ends[topic] for topic, place in reader.positions().items()):
+                try:
+                    records = await reader.poll(
+                        records_max=reading.records_max, bytes_max=reading.bytes_left, timeout_s=READ_TIMEOUT_S
+                    )
+                except OffsetOutOfRange as error:
+                    if error.topic in cursor.positions:
+                        raise CursorExpired(error.topic, await self._oldest(cursor)) from None
+                    # A topic that was never read is read from the first record that is kept.
+                    reader.seek(error.topic, error.first)
+                    continue
+                reading.take(records)
+                reading.page.positions.update(reader.positions())
+                if not records:
+                    break
+
+    async def _oldest(self, cursor: Cursor) -> Cursor:
+        """Return the cursor moved forward to what is kept."""
+        firsts = {topic: await self._log.first(topic) for topic in cursor.positions}
+        return Cursor(cursor.epoch, {topic: max(place, firsts[topic]) for topic, place in cursor.positions.items()})
+
+    async def wait(self, positions: Mapping[str, int], wanted: frozenset[str], timeout_s: float) -> None:
+        """Return when one of the topics goes on or is made, or after a while."""
+        await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, timeout_s)
+
+
+class _Reading:
+    """A page while it is filled."""
+
+    def __init__(self, subscription: Subscription, reader: Principal, page: Page, limit: int, bytes_max: int) -> None:
+        self.page = page
+        self.bytes_left = bytes_max
+        self._wanted, self._own = subscription.wanted, reader.participants
+        self._limit = limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more records fit."""
+        return len(self.page.records) >= self._limit or self.bytes_left <= 0 or self.page.looked_at >= PASSED_OVER_MAX
+
+    @property
+    def records_max(self) -> int:
+        """How many records may still be read: all of them could be wanted."""
+        return min(self._limit - len(self.page.records), 500)
+
+    def take(self, records: Sequence[Record]) -> int | None:
+        """Take in records of the subscriber's topics; return the offset of the first that does not fit."""
+        for record in records:
+            if self.is_full:
+                return record.offset
+            self.page.looked_at += 1
+            self.page.newest_ms = record.recorded_at_ms
+            if owner_of(record) not in self._own and self._wanted.lets_through(record):
+                self.page.records.append(record)
+                self.bytes_left -= len(record.value)
+        return None
