@@ -74,23 +74,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._children: dict[tuple[Any, ...], Counter] = {}
-        self.events = Counter(
-            "kommunebro_events_total",
-            "Events taken in, by type and what became of them.",
-            ("type", "outcome"),
-            registry=self.registry,
-        )
-        self.refused = Counter(
-            "kommunebro_refused_total",
-            "Events refused, by problem.",
-            ("problem",),
-            registry=self.registry,
-        )
-        self.requests = Counter(
-            "kommunebro_requests_total",
-            "HTTP answers, by method, route and status.",
-            ("method", "route", "status"),
-            registry=self.registry,
+        self.events = self._counter("events", "Events taken in, by type and what became of them.", "type", "outcome")
+        self.refused = self._counter("refused", "Events refused, by problem.", "problem")
+        self.requests = self._counter(
+            "requests", "HTTP answers, by method, route and status.", "method", "route", "status"
         )
         self.publish_seconds = Histogram(
             "kommunebro_publish_seconds",
@@ -98,34 +85,17 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
             registry=self.registry,
         )
-        self.forwarded = Counter(
-            "kommunebro_forwarded_total",
-            "Events forwarded, by alliance and type.",
-            ("alliance", "type"),
-            registry=self.registry,
-        )
-        self.withheld = Counter(
-            "kommunebro_withheld_total",
-            "Forwarding decisions not to share, by reason.",
-            ("reason",),
-            registry=self.registry,
-        )
-        self.delivered = Counter(
-            "kommunebro_delivered_total",
-            "Events handed to subscribers, by door.",
-            ("door",),
-            registry=self.registry,
-        )
-        self.streams = Gauge(
-            "kommunebro_streams",
-            "Streams that are open.",
-            registry=self.registry,
-        )
-        self.known_events = Gauge(
-            "kommunebro_known_events",
-            "Event ids held in memory to recognise duplicates.",
-            registry=self.registry,
-        )
+        self.forwarded = self._counter("forwarded", "Events forwarded, by alliance and type.", "alliance", "type")
+        self.withheld = self._counter("withheld", "Forwarding decisions not to share, by reason.", "reason")
+        self.delivered = self._counter("delivered", "Events handed to subscribers, by door.", "door")
+        self.streams = self._gauge("streams", "Streams that are open.")
+        self.known_events = self._gauge("known_events", "Event ids held in memory to recognise duplicates.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"kommunebro_{name}_total", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"kommunebro_{name}", text, registry=self.registry)
 
     def count(self, counter: Counter, labels: tuple[str, ...], number: int = 1) -> None:
         """Add to the counter of `labels`, remembered: finding it took a tenth of publishing one event."""

@@ -22,6 +22,7 @@ QUICK_STARTS = {
     "quickstart-regneark.md": ("0671", "publisher"),
     "quickstart-publisher.md": ("0671", "publisher"),
     "quickstart-reader.md": ("0657", "reader"),
+    "quickstart-subscriber.md": ("0657", "reader"),
     "quickstart-coordinator.md": ("0751", "coordinator"),
     "quickstart-auditor.md": ("auditor", "auditor"),
 }

@@ -11,15 +11,17 @@ from typing import Self
 
 from broker_adapters.log import READ_BYTES, READ_RECORDS, Log, Record
 
-LIST_EVERY_S = 1.0
-"""How long a topic may be there before it is read. Listing asks the log, so it is not done at each poll."""
+LIST_EVERY_S, LIST_EVERY_S_NEAR = 1.0, 0.2
+"""How long a topic may be there before it is read. Listing asks the log, so it is not done at each poll; where the log
+is in this process that costs little, and a first event need not wait."""
 
 
 class TopicList:
     """The log's topics, listed at most once in `every_s` however many followers ask."""
 
-    def __init__(self, log: Log, every_s: float = LIST_EVERY_S) -> None:
-        self._log, self._every_s = log, every_s
+    def __init__(self, log: Log, every_s: float | None = None) -> None:
+        self._log = log
+        self._every_s = every_s or (LIST_EVERY_S if log.remote else LIST_EVERY_S_NEAR)
         self._listed: list[str] = []
         self._due_s = float("-inf")
         self._listing = asyncio.Lock()

@@ -209,9 +209,7 @@ async def test_whoever_joins_reads_from_the_beginning(desk: Desk) -> None:
     now = await desk.client.get("/v1/alliances/nord", headers=operator)
     members = [*now.json()["members"], {"participant": "0665"}]
     body = now.json() | {"members": members}
-    put = await desk.client.put(
-        "/v1/alliances/nord", json=body, headers={**operator, "If-Match": now.headers["ETag"]}
-    )
+    put = await desk.client.put("/v1/alliances/nord", json=body, headers={**operator, "If-Match": now.headers["ETag"]})
     assert put.status_code == 200, put.text
     assert [event["alliance"] for event in (await desk.pull(subscription, "0665"))["events"]] == ["nord"]
 
