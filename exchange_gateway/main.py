@@ -35,6 +35,7 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.read_models import JobOrders
+from exchange_gateway.workers.step_index import StepIndex
 from exchange_gateway.workers.subscriptions import SubscriptionKeeper
 from exchange_gateway.workers.tail import Tail
 from schemas.identifiers import CONTROL_TOPICS
@@ -100,6 +101,9 @@ class Gateway:
         self.job_orders = JobOrders(self.log, data, self.instance.name)
         await self.job_orders.open()
         self._closing.push_async_callback(self._last, "job_orders", self.job_orders.close)
+        self.steps = StepIndex(self.log, data, self.instance.name)
+        await self.steps.open()
+        self._closing.push_async_callback(self._last, "step_index", self.steps.close)
         self.subscriptions = SubscriptionKeeper(self.log, self.clock)
         await self.subscriptions.fresh()
         self.cursors = CursorSigner(self.keys.digest)
@@ -124,6 +128,7 @@ class Gateway:
     def _start_workers(self) -> None:
         self._work("job_orders", self.job_orders.run)
         self._work("tail", self.tail.run)
+        self._work("step_index", self.steps.run)
         if self.settings.forwarder:
             forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)

@@ -1,6 +1,7 @@
 """Replay a stopped instance's embedded log, straight from its data folder: the same bytes as over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,7 +9,9 @@ from broker_adapters.embedded import EmbeddedLog
 from broker_adapters.log import LogFolderUnusable
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.replay import parse_request
+from exchange_gateway.instance import SHARDS_EMBEDDED
 from exchange_gateway.replay import find_spans, replay
+from exchange_gateway.workers.redecide import Verdict, check_forwarding
 
 DATABASE = "log.sqlite3"
 
@@ -20,6 +23,21 @@ async def replay_folder(data: Path, filters: Mapping[str, str], out: BinaryIO, c
     """
     clock = clock or Clock()
     asked = parse_request(filters, clock.now_us())
+    async with _stopped(data) as log:
+        spans = await find_spans(log, asked, clock)
+        async for chunk in replay(log, asked, spans):
+            out.write(chunk)
+
+
+async def check_folder(data: Path) -> Verdict:
+    """Decide everything that was forwarded once more, and compare. Raises as `replay_folder` does."""
+    async with _stopped(data) as log:
+        return await check_forwarding(log, SHARDS_EMBEDDED, at_rest=True)
+
+
+@asynccontextmanager
+async def _stopped(data: Path) -> AsyncIterator[EmbeddedLog]:
+    """Open a stopped instance's log."""
     # Opening makes what is not there, and a replay must not make anything.
     if not (data / DATABASE).is_file():
         raise LogFolderUnusable(
@@ -29,8 +47,6 @@ async def replay_folder(data: Path, filters: Mapping[str, str], out: BinaryIO, c
     log = EmbeddedLog(data)
     await log.open()
     try:
-        spans = await find_spans(log, asked, clock)
-        async for chunk in replay(log, asked, spans):
-            out.write(chunk)
+        yield log
     finally:
         await log.close()

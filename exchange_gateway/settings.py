@@ -32,6 +32,9 @@ class Limits(_Group):
     connections_max: int = Field(2_000, gt=0, description="Connections open at once; more are answered 503.")
     subscriptions_max: int = Field(100, gt=0, description="Subscriptions of one participant.")
     wait_s_max: float = Field(60.0, ge=0, description="Seconds for which a pull may wait for events.")
+    stream_s_max: float = Field(
+        3600.0, gt=0, description="Seconds after which a stream ends; its client connects again, with a valid token."
+    )
     future_minutes_max: float = Field(10.0, ge=0, description="How far ahead of our clock an event's time may be.")
     rate_per_s: float | None = Field(None, gt=0, description="Requests a second and participant; left out: no limit.")
     rate_burst: int = Field(

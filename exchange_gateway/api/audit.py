@@ -1,6 +1,7 @@
 """`/v1/audit/records`: the log as it was recorded, streamed."""
 
 import re
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,12 @@ from starlette.types import Send
 
 from broker_adapters.log import LogError
 from exchange_gateway.api.authentication import principal, require
-from exchange_gateway.api.common import Optional, check_parameters, problems, wrong
+from exchange_gateway.api.common import Optional, check_parameters, only_known, problems, wrong
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.replay import PARAMETERS, WrongParameter, parse_request
 from exchange_gateway.replay import find_spans, replay
 from exchange_gateway.telemetry import log_event
+from exchange_gateway.workers.redecide import check_forwarding
 from schemas.identifiers import PARTICIPANT, SUBJECT, TYPE_PREFIX, EventName
 
 if TYPE_CHECKING:
@@ -112,3 +114,29 @@ async def replay_records(
     except WrongParameter as error:
         wrong(error.parameter, error.detail)
     return RecordStream(replay(gateway.log, asked, spans), headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/v1/audit/forwarding:check",
+    summary="Decide everything that was forwarded once more, and compare",
+    response_class=RecordStream,
+    responses={
+        200: {
+            "description": "A line for each difference, and the sum in the last. It takes as long as a replay of all.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": '{"steps":812,"differences":0}\n'}},
+        },
+        **problems(403, 503),
+    },
+    dependencies=[Depends(only_known)],
+)
+async def recheck_forwarding(request: Request, auditor: Annotated[Principal, Depends(principal)]) -> RecordStream:
+    """Return what the log holds otherwise than the rules decide now from the same inputs, agreements and instants."""
+    require(auditor, Role.AUDITOR)
+    gateway: Gateway = request.app.state.gateway
+
+    async def lines() -> AsyncGenerator[bytes, None]:
+        verdict = await check_forwarding(gateway.log, gateway.instance.shards, at_rest=False)
+        for line in verdict.lines():
+            yield line
+
+    return RecordStream(lines(), headers={"Cache-Control": "no-store"})

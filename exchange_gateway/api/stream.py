@@ -18,6 +18,7 @@ from exchange_gateway.api.subscribing import WAIT_SLICE_S, after_each, cursor_of
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
 from exchange_gateway.telemetry import log_event
+from exchange_gateway.workers.delivery import Page
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
@@ -35,6 +36,8 @@ RETRY_MS = 2_000
 """How long a client waits before it connects again."""
 
 PAUSE_S = 1.0
+"""Between two looks at a log that does not answer. The stream stays: its client could do no more than wait too."""
+
 _EXAMPLE = 'id: …\nevent: dk.kommunebro.job-order\ndata: {"specversion":"1.0","id":"…"}\n\n'
 
 
@@ -90,31 +93,45 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
     subscription_id = one.subscription.id
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
-    sent_s = loop.time()
+    sent_s = began_s = loop.time()
     gateway.metrics.streams.inc()
     try:
-        while True:
+        # In between whoever reads is asked for a valid token again.
+        while loop.time() - began_s < gateway.settings.limits.stream_s_max:
             now = gateway.subscriptions.book.get(subscription_id)
             if now is None:
                 return
-            page, wanted = await page_of_events(
-                gateway, reader, now.subscription, cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
-            )
-            if page.records:
-                yield b"".join(_written(gateway, subscription_id, page.records, cursor))
-                gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
-                sent_s = loop.time()
-            elif page.positions == cursor.positions:
-                await gateway.delivery.wait(page.positions, wanted, WAIT_SLICE_S)
-                if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:
-                    yield b":\n\n"
+            page = await _next(gateway, reader, now, cursor)
+            if page is not None:
+                if page.records:
+                    yield b"".join(_written(gateway, subscription_id, page.records, cursor))
+                    gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
                     sent_s = loop.time()
-            cursor = Cursor(cursor.epoch, page.positions)
+                cursor = Cursor(cursor.epoch, page.positions)
+            if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:
+                yield b":\n\n"
+                sent_s = loop.time()
     except (LogError, Problem) as error:
-        # It cannot be told any more than by an end; whoever connects again is told, or goes on where this ended.
+        # It cannot be told any more than by an end; whoever connects again is told.
         log_event("stream_broken_off", "warning", subscription=subscription_id, error=type(error).__name__)
     finally:
         gateway.metrics.streams.dec()
+
+
+async def _next(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> Page | None:
+    """Return what comes next, waiting for it for a moment; None where the log does not answer."""
+    try:
+        page, wanted = await page_of_events(
+            gateway, reader, one.subscription, cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
+        )
+        if page.positions == cursor.positions:
+            await gateway.delivery.wait(page.positions, wanted, WAIT_SLICE_S)
+    except LogError as error:
+        if not error.retryable:
+            raise
+        await asyncio.sleep(PAUSE_S)
+        return None
+    return page
 
 
 def _written(gateway: "Gateway", subscription_id: str, records: list[Any], cursor: Cursor) -> list[bytes]:

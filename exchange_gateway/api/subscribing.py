@@ -18,6 +18,9 @@ from schemas.identifiers import TYPE_PREFIX, InvalidIdentifier
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
 
+LOOK_BYTES = 64 * 1024
+"""How much is read to see whether, and since when, something follows."""
+
 WAIT_SLICE_S = 1.0
 """How long one wait lasts at most: then it is looked again which topics the subscriber may read."""
 
@@ -96,7 +99,7 @@ async def description(gateway: "Gateway", reader: Principal, one: Reading) -> di
     subscription = one.subscription
     lag = {"events": 0, "seconds": 0.0, "approximate": True}
     try:
-        page, _ = await page_of_events(gateway, reader, subscription, one.committed, 1)
+        page, _ = await page_of_events(gateway, reader, subscription, one.committed, 1, bytes_max=LOOK_BYTES)
     except Problem:
         # The place is no more: whoever pulls is told so, and here the rest is still true.
         page = None

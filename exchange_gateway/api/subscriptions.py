@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["subscriptions"])
 
+SEARCH_S = 5.0
+"""How long a pull looks at least for an event that the filter lets through, before it answers with none."""
+
 _EXAMPLE = {
     "name": "Svejsere i Vestalliancen",
     "types": ["dk.kommunebro.job-order"],
@@ -205,10 +208,13 @@ async def pull_events(
     one = await reading_of(gateway, reader, subscription_id)
     cursor = one.committed if after is None else cursor_of(gateway, subscription_id, after, "after")
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + min(wait, gateway.settings.limits.wait_s_max)
+    began = loop.time()
+    deadline = began + min(wait, gateway.settings.limits.wait_s_max)
     page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, limit)
-    while not page.records and loop.time() < deadline:
+    while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
         if page.positions == cursor.positions:
+            if loop.time() >= deadline:
+                break
             slice_s = min(WAIT_SLICE_S, deadline - loop.time())
             await gateway.delivery.wait(page.positions, wanted, slice_s)
         # What the filter left out need not be looked at again.

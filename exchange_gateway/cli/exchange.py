@@ -1,4 +1,4 @@
-"""Verbs that exchange events: `publish`, `validate`, `replay`."""
+"""Verbs that exchange events and follow them: `publish`, `validate`, `replay`, `trace`."""
 
 import sys
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ Filter = Annotated[str | None, typer.Option(show_default=False)]
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (publish, validate, replay):
+    for verb in (publish, validate, replay, trace):
         app.command()(verb)
 
 
@@ -76,6 +76,10 @@ def replay(
     subject: Filter = None,
     cvr: Filter = None,
     as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", show_default=False)] = None,
+    check_forwarding: Annotated[
+        bool,
+        typer.Option("--check-forwarding", help="Decide what was forwarded once more, and print what differs."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", help="A file; left out: standard output.", show_default=False)
     ] = None,
@@ -96,8 +100,34 @@ def replay(
         "subject": subject, "cvr": cvr, "as-of": as_of,
     }  # fmt: skip
     filters = {name: value for name, value in given.items() if value is not None}
+    if check_forwarding and filters:
+        raise Failed(Exit.USAGE, "--check-forwarding goes through everything; leave the filters out.")
     with _opened(output) as out:
-        replaying.replay(filters, out, url=url, token=token, data=data)
+        if check_forwarding:
+            replaying.check(out, url=url, token=token, data=data)
+        else:
+            replaying.replay(filters, out, url=url, token=token, data=data)
+
+
+def trace(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id.")],
+    source: Annotated[str, typer.Option(help="Its source, such as urn:kommunebro:0671:opera.")],
+    participant: Annotated[
+        str | None, typer.Option(help="Also what became of it for this participant.", show_default=False)
+    ] = None,
+    to: ToOption = DEFAULT_GATEWAY,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell where an event went and why, and why not elsewhere.
+
+    Example: kommunebro trace e-1001 --source urn:kommunebro:0671:opera --data kommunebro-data
+    """
+    from exchange_gateway.cli import tracing  # noqa: PLC0415
+
+    asked = {"source": source, "id": event_id} | ({} if participant is None else {"participant": participant})
+    tracing.trace(asked, url=to, token=token, data=data, as_json=as_json)
 
 
 def _split_to(values: list[str]) -> tuple[str | None, str | None]:

@@ -123,8 +123,7 @@ class Delivery:
 
     def _from_tail(self, reading: "_Reading", topic: str, place: int) -> None:
         records, following = self._tail.take(topic, place, PASSED_OVER_MAX)
-        stopped = reading.take(records)
-        reading.page.positions[topic] = following if stopped is None else stopped
+        reading.take(records, {topic: following})
 
     async def _from_log(
         self, reading: "_Reading", behind: Mapping[str, int], ends: Mapping[str, int], cursor: Cursor
@@ -132,17 +131,14 @@ class Delivery:
         async with self._log.reader(behind) as reader:
             while not reading.is_full and any(place < ends[topic] for topic, place in reader.positions().items()):
                 try:
-                    records = await reader.poll(
-                        records_max=reading.records_max, bytes_max=reading.bytes_left, timeout_s=READ_TIMEOUT_S
-                    )
+                    records = await reader.poll(bytes_max=reading.bytes_left, timeout_s=READ_TIMEOUT_S)
                 except OffsetOutOfRange as error:
                     if error.topic in cursor.positions:
                         raise CursorExpired(error.topic, await self._oldest(cursor)) from None
                     # A topic that was never read is read from the first record that is kept.
                     reader.seek(error.topic, error.first)
                     continue
-                reading.take(records)
-                reading.page.positions.update(reader.positions())
+                reading.take(records, reader.positions())
                 if not records:
                     break
 
@@ -170,19 +166,17 @@ class _Reading:
         """Whether no more records fit."""
         return len(self.page.records) >= self._limit or self.bytes_left <= 0 or self.page.looked_at >= PASSED_OVER_MAX
 
-    @property
-    def records_max(self) -> int:
-        """How many records may still be read: all of them could be wanted."""
-        return min(self._limit - len(self.page.records), 500)
-
-    def take(self, records: Sequence[Record]) -> int | None:
-        """Take in records of the subscriber's topics; return the offset of the first that does not fit."""
-        for record in records:
+    def take(self, records: Sequence[Record], following: Mapping[str, int]) -> None:
+        """Take in records until the page is full. following: where to go on in each topic when all are taken."""
+        places = dict(following)
+        for index, record in enumerate(records):
             if self.is_full:
-                return record.offset
+                # What does not fit any more comes again.
+                places |= {left.topic: left.offset for left in reversed(records[index:])}
+                break
             self.page.looked_at += 1
             self.page.newest_ms = record.recorded_at_ms
             if owner_of(record) not in self._own and self._wanted.lets_through(record):
                 self.page.records.append(record)
                 self.bytes_left -= len(record.value)
-        return None
+        self.page.positions.update(places)

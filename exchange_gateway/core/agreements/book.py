@@ -77,6 +77,17 @@ class AgreementBook:
         versions = self._versions.get(alliance, [])
         return versions[number - 1] if 0 < number <= len(versions) else None
 
+    def as_of(self, offset: int) -> "AgreementBook":
+        """Return the book as it was when it was read up to an offset of `control.agreements`."""
+        earlier = AgreementBook()
+        kept = {
+            alliance: [version for version in versions if version.offset < offset]
+            for alliance, versions in self._versions.items()
+        }
+        earlier._versions = {alliance: versions for alliance, versions in kept.items() if versions}
+        earlier.read_up_to(offset)
+        return earlier
+
     def all(self) -> list[AgreementVersion]:
         """Return the newest version of each agreement, by id."""
         return [self._versions[alliance][-1] for alliance in sorted(self._versions)]
