@@ -14,7 +14,15 @@ from broker_adapters.log import LogError
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import Optional, only_known, problems
 from exchange_gateway.api.problems import Problem
-from exchange_gateway.api.subscribing import WAIT_SLICE_S, after_each, cursor_of, page_of_events, reading_of
+from exchange_gateway.api.subscription_common import (
+    LOOK_BYTES,
+    WAIT_SLICE_S,
+    after_each,
+    cursor_of,
+    not_there,
+    page_of_events,
+    reading_of,
+)
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
 from exchange_gateway.telemetry import log_event
@@ -84,7 +92,7 @@ async def stream_events(
     text = last_event_id or after
     cursor = one.committed if text is None else cursor_of(gateway, subscription_id, text, "Last-Event-ID")
     # Where the place is wrong, it is told as a problem, before the stream begins.
-    await page_of_events(gateway, reader, one.subscription, cursor, 1)
+    await page_of_events(gateway, reader, one.subscription, cursor, 1, bytes_max=LOOK_BYTES)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventStream(_events(gateway, reader, one, cursor), headers=headers)
 
@@ -98,10 +106,7 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
     try:
         # In between whoever reads is asked for a valid token again.
         while loop.time() - began_s < gateway.settings.limits.stream_s_max:
-            now = gateway.subscriptions.book.get(subscription_id)
-            if now is None:
-                return
-            page = await _next(gateway, reader, now, cursor)
+            page = await _next(gateway, reader, subscription_id, cursor)
             if page is not None:
                 if page.records:
                     yield b"".join(_written(gateway, subscription_id, page.records, cursor))
@@ -118,9 +123,15 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
         gateway.metrics.streams.dec()
 
 
-async def _next(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> Page | None:
-    """Return what comes next, waiting for it for a moment; None where the log does not answer."""
+async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, cursor: Cursor) -> Page | None:
+    """Return what comes next, waiting for it for a moment; None where the log does not answer.
+
+    Raises `Problem` when the subscription was deleted, here or at another gateway.
+    """
     try:
+        one = (await gateway.subscriptions.recent()).get(subscription_id)
+        if one is None:
+            raise not_there(subscription_id)
         page, wanted = await page_of_events(
             gateway, reader, one.subscription, cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
         )

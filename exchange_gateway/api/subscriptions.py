@@ -11,7 +11,7 @@ from exchange_gateway.api.authentication import principal, require
 from exchange_gateway.api.bodies import described, read_body
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems, wrong
 from exchange_gateway.api.problems import Problem
-from exchange_gateway.api.subscribing import (
+from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
     answer_json,
     cursor_of,

@@ -18,6 +18,7 @@ from schemas.event import parse_time
 from schemas.identifiers import TYPE_PREFIX, parse_data_topic
 
 DOOR_HTTP = "http"
+"""The one door in that there is."""
 
 MEANINGS: Mapping[Reason, str] = {
     Reason.DUPLICATE: "The same event was there before.",
@@ -67,7 +68,7 @@ def trace(record: Record, decided: Decided | None, book: AgreementBook, particip
         },
         "received": {
             "at": event.get("recordedtime"),
-            "door": event.get("recordeddoor", DOOR_HTTP),
+            "door": DOOR_HTTP,
             "by": event.get("recordedby"),
         },
         "decided": None,

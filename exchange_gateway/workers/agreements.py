@@ -4,12 +4,10 @@ import asyncio
 
 from broker_adapters.log import Log
 from exchange_gateway.core.agreements import AgreementBook
+from exchange_gateway.workers.recent import Recently
 from schemas.identifiers import AGREEMENTS_TOPIC
 
 READ_TIMEOUT_S = 5.0
-
-RECENT_S = 1.0
-"""How soon whoever leaves an alliance is cut off from a stream that is open."""
 
 
 class BookKeeper:
@@ -18,7 +16,7 @@ class BookKeeper:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._reading = asyncio.Lock()
-        self._fresh_until_s = 0.0
+        self._recently = Recently(self.fresh)
         self.book = AgreementBook()
 
     async def fresh(self) -> AgreementBook:
@@ -34,15 +32,8 @@ class BookKeeper:
         return self.book
 
     async def recent(self) -> AgreementBook:
-        """Return the book as it was in the log at most `RECENT_S` ago: for those who ask again and again."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s >= self._fresh_until_s:
-            self._fresh_until_s = now_s + RECENT_S
-            try:
-                await self.fresh()
-            except BaseException:
-                self._fresh_until_s = 0.0
-                raise
+        """Return the book as it was in the log a moment ago: for those who ask again and again. Raises as `fresh`."""
+        await self._recently.refreshed()
         return self.book
 
     async def _read_to(self, end: int) -> None:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from broker_adapters.log import Log, OffsetOutOfRange, Record
+from broker_adapters.log import READ_RECORDS, Log, OffsetOutOfRange, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import EARLIEST, LATEST, Cursor, Subscription, owner_of, wanted_topics
@@ -112,7 +112,7 @@ class Delivery:
                 behind[topic] = place
         reading = _Reading(subscription, reader, page, limit, bytes_max)
         for topic in [topic for topic, place in behind.items() if self._covers(topic, place, ends[topic])]:
-            self._from_tail(reading, topic, behind.pop(topic))
+            self._from_tail(reading, topic, behind.pop(topic), ends[topic])
         if behind and not reading.is_full:
             await self._from_log(reading, behind, ends, cursor)
         page.lag_events = sum(max(0, end - page.positions.get(topic, 0)) for topic, end in ends.items())
@@ -121,9 +121,10 @@ class Delivery:
     def _covers(self, topic: str, place: int, end: int) -> bool:
         return self._tail.covers(topic, place) and self._tail.ends([topic])[topic] >= end
 
-    def _from_tail(self, reading: "_Reading", topic: str, place: int) -> None:
-        records, following = self._tail.take(topic, place, PASSED_OVER_MAX)
-        reading.take(records, {topic: following})
+    def _from_tail(self, reading: "_Reading", topic: str, place: int, end: int) -> None:
+        while place < end and not reading.is_full:
+            records, place = self._tail.take(topic, place, READ_RECORDS)
+            reading.take(records, {topic: place})
 
     async def _from_log(
         self, reading: "_Reading", behind: Mapping[str, int], ends: Mapping[str, int], cursor: Cursor

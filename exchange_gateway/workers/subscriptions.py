@@ -11,6 +11,7 @@ from broker_adapters.log import Log
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.subscriptions import Cursor, Moved, Reading, Subscription, SubscriptionBook
 from exchange_gateway.telemetry import log_event
+from exchange_gateway.workers.recent import Recently
 from schemas.event import format_time
 from schemas.identifiers import CURSORS_TOPIC, SUBSCRIPTIONS_TOPIC
 
@@ -24,6 +25,7 @@ class SubscriptionKeeper:
         self._log, self._clock = log, clock
         self._reading = asyncio.Lock()
         self._positions = {SUBSCRIPTIONS_TOPIC: 0, CURSORS_TOPIC: 0}
+        self._recently = Recently(self.fresh)
         self.book = SubscriptionBook()
 
     async def fresh(self) -> SubscriptionBook:
@@ -36,6 +38,11 @@ class SubscriptionKeeper:
                 if self._is_behind(ends):
                     await self._read_to(SUBSCRIPTIONS_TOPIC, ends, self.book.apply_subscription)
                     await self._read_to(CURSORS_TOPIC, ends, self.book.apply_cursor)
+        return self.book
+
+    async def recent(self) -> SubscriptionBook:
+        """Return the book as it was in the log a moment ago: for those who ask again and again. Raises as `fresh`."""
+        await self._recently.refreshed()
         return self.book
 
     def _is_behind(self, ends: dict[str, int]) -> bool:

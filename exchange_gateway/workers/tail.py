@@ -6,6 +6,7 @@ further behind reads from the log.
 """
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -22,13 +23,39 @@ WAIT_S = 0.2
 
 
 class _Topic:
-    """The end of one topic. complete_from: everything from this offset up to `end` is in `records`."""
+    """The end of one topic. complete_from: everything from this offset up to `end` is in `records`, behind `gone`.
 
-    __slots__ = ("complete_from", "end", "records")
+    What is let go of stays in front of the list for a while, as None: cutting a list's front off moves all of it.
+    """
+
+    __slots__ = ("complete_from", "end", "gone", "records")
 
     def __init__(self, begin: int) -> None:
         self.complete_from = self.end = begin
-        self.records: deque[Record] = deque()
+        self.gone = 0
+        self.records: list[Record | None] = []
+
+    def let_go(self) -> None:
+        """Let go of the oldest record."""
+        oldest = self.records[self.gone]
+        assert oldest is not None  # noqa: S101  # only what stands before it is gone
+        self.complete_from = oldest.offset + 1
+        self.records[self.gone] = None
+        self.gone += 1
+        if self.gone * 2 > len(self.records):
+            del self.records[: self.gone]
+            self.gone = 0
+
+    def after(self, offset: int, records_max: int) -> tuple[list[Record], int]:
+        """Return the records from an offset on, and the offset to go on from."""
+        begin = bisect_left(self.records, offset, lo=self.gone, key=_offset)
+        taken: list[Record] = self.records[begin : begin + records_max]  # type: ignore[assignment]  # none is gone
+        return taken, self.end if begin + records_max >= len(self.records) else taken[-1].offset + 1
+
+
+def _offset(record: Record | None) -> int:
+    assert record is not None  # noqa: S101  # it is searched behind what is gone
+    return record.offset
 
 
 class Tail:
@@ -52,14 +79,7 @@ class Tail:
 
     def take(self, topic: str, offset: int, records_max: int) -> tuple[list[Record], int]:
         """Return the next records of a topic that `covers` the offset, and the offset to go on from."""
-        found = self._topics[topic]
-        newest: list[Record] = []
-        for record in reversed(found.records):
-            if record.offset < offset:
-                break
-            newest.append(record)
-        taken = newest[::-1][:records_max]
-        return taken, found.end if len(taken) == len(newest) else taken[-1].offset + 1
+        return self._topics[topic].after(offset, records_max)
 
     async def wait(self, positions: Mapping[str, int], timeout_s: float) -> None:
         """Return when one of the topics goes on from its position, or is new, or after a while."""
@@ -127,15 +147,14 @@ class Tail:
             topic, size = self._order.popleft()
             self._used_bytes -= size
             found = self._topics[topic]
-            if found.records:
-                found.complete_from = found.records.popleft().offset + 1
+            found.let_go()
 
     def _forget(self, topic: str, end: int) -> None:
         """Begin anew with a topic that is shorter than it was: the log is an older copy, or another one."""
         found = self._topics[topic]
         self._used_bytes -= sum(size for name, size in self._order if name == topic)
         self._order = deque((name, size) for name, size in self._order if name != topic)
-        found.records.clear()
+        found.records, found.gone = [], 0
         found.complete_from = found.end = end
         self._wake(topic)
 
