@@ -25,6 +25,8 @@ from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance
 from exchange_gateway.keys import FILE_NAME as KEYS_FILE
 from exchange_gateway.keys import load_or_make_keys
 from exchange_gateway.known_events import KnownEvents
+from exchange_gateway.native_door.intake import GROUP, SHARDS, Intake
+from exchange_gateway.native_door.mailboxes import keep_mailboxes
 from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
@@ -34,6 +36,7 @@ from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.forwarder import Forwarder
+from exchange_gateway.workers.quarantine_index import QuarantineIndex
 from exchange_gateway.workers.read_models import JobOrders
 from exchange_gateway.workers.step_index import StepIndex
 from exchange_gateway.workers.subscriptions import SubscriptionKeeper
@@ -104,6 +107,9 @@ class Gateway:
         self.steps = StepIndex(self.log, data, self.instance.name)
         await self.steps.open()
         self._closing.push_async_callback(self._last, "step_index", self.steps.close)
+        self.quarantine = QuarantineIndex(self.log, data, self.instance.name)
+        await self.quarantine.open()
+        self._closing.push_async_callback(self._last, "quarantine_index", self.quarantine.close)
         self.subscriptions = SubscriptionKeeper(self.log, self.clock)
         await self.subscriptions.fresh()
         self.cursors = CursorSigner(self.keys.digest)
@@ -129,11 +135,22 @@ class Gateway:
         self._work("job_orders", self.job_orders.run)
         self._work("tail", self.tail.run)
         self._work("step_index", self.steps.run)
+        self._work("quarantine_index", self.quarantine.run)
         if self.settings.forwarder:
             forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)
         if self.settings.kafka_bootstrap is not None:
             self._work("follower", self._follow)
+        if self.settings.intake and isinstance(self.log, KafkaLog):
+            self._work("mailboxes", partial(keep_mailboxes, self.log, self.books))
+            intake = Intake(
+                self.log,
+                self.ingest,
+                event_bytes_max=self.settings.limits.event_bytes_max,
+                metrics=self.metrics,
+                assignments=partial(self.log.assignments, SHARDS, GROUP),
+            )
+            self._work("intake", intake.run)
 
     def _work(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(supervise(name, run), name=name)

@@ -134,6 +134,14 @@ _TABLE = (
         "what was recorded is then answered as a duplicate.",
     ),
     ProblemType(
+        "mailbox-expired",
+        410,
+        "Messages were removed from the mailbox before they were taken in",
+        False,
+        "A mailbox on Kafka keeps messages for a week. No gateway took these in within that time, so they are lost "
+        "here: send what they held again.",
+    ),
+    ProblemType(
         "method-not-allowed",
         405,
         "The path does not know this method",

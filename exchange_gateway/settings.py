@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     forwarder: bool = Field(True, description="Whether the gateway runs a forwarder beside it.")
+    intake: bool = Field(True, description="Whether a gateway on Kafka takes in what stands in the mailboxes.")
     cvr_modulus: Literal["refuse", "warn"] = Field(
         "refuse", description="What a CVR number with a wrong check digit leads to."
     )

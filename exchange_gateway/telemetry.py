@@ -21,10 +21,16 @@ LogEvent = Literal[
     "gateway_closed",
     "gateway_started",
     "instance_created",
+    "intake_failed",
+    "intake_fenced",
+    "intake_started",
+    "intake_waiting",
     "issuer_unavailable",
     "known_events_caught_up",
     "known_events_rebuilt",
     "log_unavailable",
+    "mailbox_records_lost",
+    "mailboxes_created",
     "read_model_rebuilt",
     "record_unreadable",
     "replay_broken_off",
@@ -85,6 +91,7 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
             registry=self.registry,
         )
+        self.quarantined = self._counter("quarantined", "Messages set aside at the native door, by problem.", "problem")
         self.forwarded = self._counter("forwarded", "Events forwarded, by alliance and type.", "alliance", "type")
         self.withheld = self._counter("withheld", "Forwarding decisions not to share, by reason.", "reason")
         self.delivered = self._counter("delivered", "Events handed to subscribers, by door.", "door")

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.access import Principal, Role
+from exchange_gateway.core.access import NATIVE_CLIENT, Principal, Role
 from exchange_gateway.telemetry import log_event
 from schemas.identifiers import OURSELVES, InvalidIdentifier, Participant
 
@@ -117,6 +117,8 @@ def sign_token(
         raise InvalidIdentifier(f"{OURSELVES!r} is Kommunebro itself; nobody else speaks for it.")
     if client is not None and not _CLIENT_ID.fullmatch(client):
         raise InvalidIdentifier("A client's name has 1 to 64 of A-Z, a-z, 0-9, '.', '_', ':' and '-'.")
+    if client is not None and client.startswith(NATIVE_CLIENT):
+        raise InvalidIdentifier(f"{NATIVE_CLIENT!r} begins what is recorded of producers on Kafka; name it otherwise.")
     claims = {
         "iss": ISSUER,
         "aud": audience,
@@ -210,8 +212,9 @@ def _client_id(claims: dict[str, Any]) -> str:
     """Return the client's id for the log. A foreign `sub` may be a person's name, so it is hashed."""
     ours = claims.get("iss") == ISSUER
     for name in ("sub",) if ours else ("client_id", "azp"):
-        if _CLIENT_ID.fullmatch(str(claims.get(name, ""))):
-            return str(claims[name])
+        client = str(claims.get(name, ""))
+        if _CLIENT_ID.fullmatch(client) and not client.startswith(NATIVE_CLIENT):
+            return client
     return "sub-" + hashlib.sha256(str(claims.get("sub", "")).encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -200,11 +200,33 @@ def parse_data_topic(topic: str) -> TopicName | None:
     return None
 
 
+_MAILBOX_PREFIX = "in."
+
+
+def mailbox_topic(participant: str) -> str:
+    """Return the topic on Kafka to which a participant's own producers write."""
+    return _MAILBOX_PREFIX + participant
+
+
+def mailbox_holder(topic: str) -> str | None:
+    """Return whose mailbox a topic is; None for any other topic."""
+    holder = topic.removeprefix(_MAILBOX_PREFIX)
+    return holder if holder != topic and PARTICIPANT.fullmatch(holder) else None
+
+
 AGREEMENTS_TOPIC = "control.agreements"
 INSTANCE_TOPIC = "control.instance"
 SUBSCRIPTIONS_TOPIC = "control.subscriptions"
 CURSORS_TOPIC = "control.cursors"
 FORWARDING_TOPIC = "audit.forwarding"
+QUARANTINE_TOPIC = "quarantine"
 
-CONTROL_TOPICS = (INSTANCE_TOPIC, AGREEMENTS_TOPIC, SUBSCRIPTIONS_TOPIC, CURSORS_TOPIC, FORWARDING_TOPIC)
+CONTROL_TOPICS = (
+    INSTANCE_TOPIC,
+    AGREEMENTS_TOPIC,
+    SUBSCRIPTIONS_TOPIC,
+    CURSORS_TOPIC,
+    FORWARDING_TOPIC,
+    QUARANTINE_TOPIC,
+)
 """The topics that every instance has from its beginning."""

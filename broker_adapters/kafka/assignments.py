@@ -1,4 +1,4 @@
-"""Who of several forwarders runs which shard, by Kafka's own group protocol.
+"""Who of several processes runs which shard of a work, by Kafka's own group protocol.
 
 The partitions of a small topic without records stand for the shards. Nothing depends on two members never
 holding the same one: a processor fences its predecessor.
@@ -17,11 +17,11 @@ from broker_adapters.kafka.patience import close_client
 from broker_adapters.kafka.settings import KafkaSettings
 
 TOPIC = "state.assignments"
-GROUP = "forwarders"
+FORWARDERS = "forwarders"
 LOOK_S = 0.2
 RETRY_S = 1.0
 SESSION_S = 6.0
-"""A forwarder that was killed loses its shards after this."""
+"""A process that was killed loses its shards after this."""
 
 
 class Shards(Protocol):
@@ -31,15 +31,18 @@ class Shards(Protocol):
         """Make the topic whose partitions stand for the shards."""
 
 
-async def assigned(log: Shards, settings: KafkaSettings, count: int) -> AsyncIterator[frozenset[int]]:
-    """Yield this member's shards, of `count`, at first and at each change."""
-    await log.make_shards(TOPIC, count)
+async def assigned(
+    log: Shards, settings: KafkaSettings, count: int, group: str = FORWARDERS
+) -> AsyncIterator[frozenset[int]]:
+    """Yield this member's shards, of `count`, at first and at each change. group: who shares them."""
+    topic = TOPIC if group == FORWARDERS else f"{TOPIC}-{group}"
+    await log.make_shards(topic, count)
     told: frozenset[int] | None = None
     while True:
         consumer = AIOKafkaConsumer(
-            settings.prefix + TOPIC,
+            settings.prefix + topic,
             **settings.client_arguments("assignments"),
-            group_id=settings.prefix + GROUP,
+            group_id=settings.prefix + group,
             enable_auto_commit=False,
             auto_offset_reset="latest",
             session_timeout_ms=int(SESSION_S * 1000),

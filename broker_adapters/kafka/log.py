@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from broker_adapters.kafka import topics as topic_making
 from broker_adapters.kafka.appender import Appender
-from broker_adapters.kafka.assignments import assigned
+from broker_adapters.kafka.assignments import FORWARDERS, assigned
 from broker_adapters.kafka.faults import translated
 from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
@@ -133,8 +133,8 @@ class KafkaLog(Log):
         await self.create_topics([topic])
         return str(await self._opened.topic_id(topic))
 
-    def assignments(self, count: int) -> AsyncIterator[frozenset[int]]:
-        return assigned(self, self._settings, count)
+    def assignments(self, count: int, group: str = FORWARDERS) -> AsyncIterator[frozenset[int]]:
+        return assigned(self, self._settings, count, group)
 
     async def make_shards(self, topic: str, count: int) -> None:
         """Make the topic over whose partitions shards are handed out. It never holds a record."""

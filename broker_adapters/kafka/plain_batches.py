@@ -1,8 +1,12 @@
-"""Offsets and values of a batch, straight from its bytes: for those who need neither keys nor headers.
+"""A batch's records straight from its bytes.
 
-aiokafka makes an object and up to eight headers of every record, which takes four times as long. Layout:
-https://kafka.apache.org/documentation/#recordbatch
+`offsets_and_values` is for those who need neither keys nor headers: aiokafka makes an object and up to eight headers of
+every record, which takes four times as long. `whole_records` is for what strangers wrote: to a broker a header's name
+is bytes, and aiokafka cannot go on behind one that is no text. Layout: https://kafka.apache.org/documentation/#recordbatch
 """
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch
 
@@ -10,6 +14,16 @@ _HEAD_BYTES = DefaultRecordBase.HEADER_STRUCT.size
 _COUNT_AT = _HEAD_BYTES - 4
 _MORE = 0x80
 """Set in each byte of a number but its last."""
+
+
+class WholeRecord(NamedTuple):
+    """A record, with aiokafka's names. What is no UTF-8 in a header's name is replaced (U+FFFD)."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
 
 
 class MalformedBatch(OSError):
@@ -70,6 +84,39 @@ def offsets_and_values(batch: bytes) -> tuple[list[int], list[bytes]]:  # noqa: 
     if at != len(batch):
         raise MalformedBatch(f"The last record ends at byte {at} of {len(batch)}")
     return offsets, values
+
+
+def whole_records(batch: bytes, at_ms: int) -> Iterator[WholeRecord]:
+    """Yield what a plain batch holds, recorded at `at_ms`. An absent header is empty. Raises `MalformedBatch`."""
+    base = int.from_bytes(batch[:8], "big")
+    at = _HEAD_BYTES
+    try:
+        for _ in range(int.from_bytes(batch[_COUNT_AT:_HEAD_BYTES], "big")):
+            size, at = _number(batch, at)
+            end = at + size
+            _, at = _number(batch, at + 1)
+            delta, at = _number(batch, at)
+            key, at = _text(batch, at, end)
+            value, at = _text(batch, at, end)
+            count, at = _number(batch, at)
+            headers = []
+            for _ in range(count):
+                name, at = _text(batch, at, end)
+                content, at = _text(batch, at, end)
+                headers.append(((name or b"").decode("utf-8", "replace"), content or b""))
+            yield WholeRecord(base + delta, at_ms, key, value, headers)
+            at = end
+    except IndexError:
+        raise MalformedBatch(f"A record ends beyond its batch, at byte {at}") from None
+
+
+def _text(data: bytes, at: int, end: int) -> tuple[bytes | None, int]:
+    size, at = _number(data, at)
+    if size < 0:
+        return None, at
+    if at + size > end:
+        raise MalformedBatch(f"A text ends beyond its record, at byte {at} of the batch")
+    return data[at : at + size], at + size
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
-from broker_adapters.kafka.plain_batches import is_plain, offsets_and_values
+from broker_adapters.kafka.plain_batches import is_plain, offsets_and_values, whole_records
+from broker_adapters.kafka.settings import MAILBOX
 from broker_adapters.log import PAGE_RECORDS, READ_BYTES, Page, Record
 
 _LENGTH_BEGINS, _LENGTH_ENDS = 8, 12
@@ -35,7 +36,10 @@ class Fetched:
         self._rolled_back = RolledBack(aborted or [])
         self._begin = begin
         self._batch: Any = None
+        self._following = begin
+        self._batch_begins = 0
         self._one_by_one = False
+        self._is_foreign = topic.startswith(MAILBOX)
         self._ahead: Record | None = None
 
     def take(self, records: list[Record], records_max: int, room_bytes: int) -> int:
@@ -85,13 +89,11 @@ class Fetched:
             _extend(page, records)
 
     def _add_batch(self, page: Page) -> None:
-        begin = self._at
-        self._at += _LENGTH_ENDS + int.from_bytes(self._data[begin + _LENGTH_BEGINS : begin + _LENGTH_ENDS], "big")
         batch = self._next_batch()
         if not self._rolled_back.is_committed(batch):
             pass
         elif is_plain(batch):
-            offsets, values = offsets_and_values(self._data[begin : self._at])
+            offsets, values = offsets_and_values(self._bytes_of_batch())
             # A batch is sent whole, also where the fetch began inside of it.
             skipped = bisect_left(offsets, self.position)
             page.offsets.extend(offsets[skipped:])
@@ -116,15 +118,26 @@ class Fetched:
                 if not self._rolled_back.is_committed(batch):
                     self.position = batch.next_offset
                     continue
-                self._batch = iter(batch)
+                self._batch = self._records_of(batch)
             while (found := next(self._batch, None)) is not None:
                 # A batch is sent whole, also where the fetch began inside of it.
                 if found.offset >= self._begin:
                     return self._record(found)
-            self.position, self._batch = self._batch.next_offset, None
+            self.position, self._batch = self._following, None
         return None
 
+    def _records_of(self, batch: Any) -> Any:
+        self._following = batch.next_offset
+        if not self._is_foreign or not is_plain(batch):
+            return iter(batch)
+        return whole_records(self._bytes_of_batch(), batch.max_timestamp)
+
+    def _bytes_of_batch(self) -> bytes:
+        return self._data[self._batch_begins : self._at]
+
     def _next_batch(self) -> Any:
+        begin = self._batch_begins = self._at
+        self._at += _LENGTH_ENDS + int.from_bytes(self._data[begin + _LENGTH_BEGINS : begin + _LENGTH_ENDS], "big")
         batch = self._batches.next_batch()
         if not batch.validate_crc():
             raise OSError(f"A batch of {self.topic} after offset {self.position} arrived damaged")

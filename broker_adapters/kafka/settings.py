@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 MEBIBYTE = 1024 * 1024
 
+MAILBOX = "in."
+"""What the names of topics begin with to which others' producers write."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:

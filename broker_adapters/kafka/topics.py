@@ -10,7 +10,7 @@ from aiokafka.protocol.admin import CreateTopicsRequest
 
 from broker_adapters.kafka.faults import MOVED, REFUSED, KafkaRefused, translate
 from broker_adapters.kafka.link import NO_LEADER, Link
-from broker_adapters.kafka.settings import MEBIBYTE, KafkaSettings
+from broker_adapters.kafka.settings import MAILBOX, MEBIBYTE, KafkaSettings
 from broker_adapters.kafka.state import REMOVED_KEPT_S
 from broker_adapters.log import RECORD_BYTES_MAX, LogUnavailable
 
@@ -24,8 +24,8 @@ REPLICAS, IN_SYNC = 3, 2
 BATCH_BYTES_MAX = RECORD_BYTES_MAX + MEBIBYTE // 4
 """The largest record, with its key and headers."""
 
-MAILBOX, MAILBOX_KEPT_S = "in.", 7 * 24 * 3600
-"""Where participants' own producers write: taken in at once, so kept for a week and not for ever."""
+MAILBOX_KEPT_S = 7 * 24 * 3600
+"""What participants' own producers write is taken in at once, so it is kept for a week and not for ever."""
 
 DERIVED = ("alliance.", "audit.", "state.")
 """What processors write in transactions. Whether a transaction outlives a loss of power is decided by Kafka's own
@@ -55,6 +55,10 @@ def configuration(topic: str, replicas: int) -> dict[str, str]:
         "retention.ms": str(MAILBOX_KEPT_S * 1000) if topic.startswith(MAILBOX) else "-1",
         "retention.bytes": "-1",
     }
+    if topic.startswith(MAILBOX):
+        # The broker stores what a foreign producer compressed as it was before, and refuses what is then over the
+        # limit: a reader is never handed a megabyte that becomes a thousand.
+        settings["compression.type"] = "uncompressed"
     if topic.startswith(COMPACTED):
         settings |= {
             "cleanup.policy": "compact",

@@ -13,7 +13,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from broker_adapters.log import LogError
-from exchange_gateway.api import alliances, audit, health, job_orders, schemas_api, stream, subscriptions, trace
+from exchange_gateway.api import (
+    alliances,
+    audit,
+    health,
+    job_orders,
+    quarantine,
+    schemas_api,
+    stream,
+    subscriptions,
+    trace,
+)
 from exchange_gateway.api.described import describe
 from exchange_gateway.api.direct import Reply
 from exchange_gateway.api.problems import Problem, problem_response
@@ -130,7 +140,7 @@ def build_fastapi(gateway: "Gateway") -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, schemas_api):
+    for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):
         app.include_router(module.router)
     handlers: dict[type[Exception], Handler] = {
         Problem: _on_problem,

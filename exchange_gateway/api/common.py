@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from pydantic.json_schema import SkipJsonSchema
 
 from exchange_gateway.api.problems import MEDIA_TYPE, Problem
-from schemas.event import Violation
+from schemas.event import Violation, parse_time
 
 LIST_MAX, LIST_DEFAULT = 1000, 100
 
@@ -103,3 +103,9 @@ def parsed(parameter: str, text: str | None, parse: Callable[[str], T], wanted: 
         return parse(text)
     except ValueError:
         wrong(parameter, wanted)
+
+
+def instant_ms(text: str) -> int:
+    """Read a time in a query as UTC milliseconds, rounded up: the log's clock knows no finer. Raises `ValueError`."""
+    # A plus that nobody escaped arrives as a blank.
+    return -(-parse_time(text.strip().replace(" ", "+")) // 1000)

@@ -8,12 +8,21 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from exchange_gateway.api.authentication import principal, require
-from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, parsed, problems, wrong
+from exchange_gateway.api.common import (
+    LIST_DEFAULT,
+    After,
+    Limit,
+    Optional,
+    instant_ms,
+    only_known,
+    parsed,
+    problems,
+    wrong,
+)
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.job_orders import BETWEEN, Filters, JobOrder, Place, Sight, normal
 from exchange_gateway.workers.read_models import ReadModelBehind
-from schemas.event import parse_time
 from schemas.identifiers import ALLIANCE, PARTICIPANT, SUBJECT, EventName
 
 if TYPE_CHECKING:
@@ -108,7 +117,7 @@ async def list_job_orders(
             _matching("industry", industry, _INDUSTRY, "an industry code or its beginning: 2511, DB07:2511")
         ),
         status=_status(status),
-        since_ms=parsed("since", since, _since_ms, "It is a time such as 2026-11-23T08:05:00+01:00 (RFC 3339)."),
+        since_ms=parsed("since", since, instant_ms, "It is a time such as 2026-11-23T08:05:00+01:00 (RFC 3339)."),
         words=_words(q),
     )
     place = parsed("after", after, Place.parse, "It is not a cursor that was given here.")
@@ -184,11 +193,6 @@ def _words(text: str | None) -> tuple[str, ...]:
     if len(words) > WORDS_MAX:
         wrong("q", f"It has at most {WORDS_MAX} words.")
     return words
-
-
-def _since_ms(text: str) -> int:
-    # A plus that nobody escaped arrives as a blank. The log's clock knows whole milliseconds.
-    return -(-parse_time(text.strip().replace(" ", "+")) // 1000)
 
 
 def _behind() -> Problem:

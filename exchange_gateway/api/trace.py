@@ -13,7 +13,7 @@ from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.trace import decided_on, trace
 from exchange_gateway.known_events import known_key
-from exchange_gateway.workers.step_index import StepIndexBehind
+from exchange_gateway.workers.topic_index import IndexBehind
 from schemas.event import ID_CHARACTERS_MAX
 from schemas.identifiers import PARTICIPANT, InvalidIdentifier, Source
 
@@ -79,7 +79,7 @@ async def trace_event(
     record = await _record_at(gateway, known.topic, known.offset)
     try:
         step = await gateway.steps.step_of(known.topic, known.offset)
-    except StepIndexBehind:
+    except IndexBehind:
         detail = "What the forwarder decided is still being read from the log. Ask again in a moment."
         raise Problem("read-model-behind", detail, headers={"Retry-After": "2"}) from None
     decided = None if step is None else decided_on(step, known.topic, known.offset)

@@ -19,6 +19,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+NATIVE_CLIENT = "native:"
+"""What the client id of an event begins with that came by the native door; no token's client is called so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who a checked token speaks for. `client_id` names the client, never a person."""
@@ -32,6 +36,11 @@ class Principal:
     def participants(self) -> frozenset[str]:
         """Everyone it may act as: its participant, and those that it represents."""
         return self.represents | {self.participant}
+
+
+def native_principal(participant: str) -> Principal:
+    """Return who a participant's own producer is: the broker's ACLs have decided who may write to its mailbox."""
+    return Principal(participant, frozenset({Role.PUBLISHER}), client_id=NATIVE_CLIENT + participant)
 
 
 @dataclass(frozen=True, slots=True)

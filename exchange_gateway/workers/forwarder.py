@@ -5,19 +5,19 @@ fences whoever ran it before: safety never depends on who was told to run what.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from types import TracebackType
 from typing import Self
 
-from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable, Processor, Record
+from broker_adapters.log import Log, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.agreements import UnreadableAgreement
 from exchange_gateway.core.forwarding import Basis, Deciding, Place, Step, by_topic, shard_of, thing_of
 from exchange_gateway.core.known_things import Known, load
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.loop import Follower, TopicList
+from exchange_gateway.workers.shards import Assignments, Shards, all_of, stop
 from schemas.identifiers import AGREEMENTS_TOPIC, FORWARDING_TOPIC, parse_data_topic
 
 STEP_RECORDS = 2000
@@ -36,16 +36,6 @@ The next batch is then taken half as large, and larger again when there is room.
 
 READ_TIMEOUT_S = 5.0
 
-PAUSE_FIRST_S = 0.1
-PAUSE_MAX_S = 5.0
-"""Between two attempts at a shard after an error of the log; doubled each time."""
-
-FENCED_REST_S = 2.0
-"""Who was fenced is usually told next that the shard is another's. If not, it takes it back after this."""
-
-Assignments = Callable[[], AsyncIterator[AbstractSet[int]]]
-"""Gives the shards that this forwarder is to run, and gives them again whenever that changes."""
-
 
 class Forwarder:
     """Runs the shards that are assigned to it; without `assignments`, all of them."""
@@ -62,7 +52,7 @@ class Forwarder:
     ) -> None:
         self._log, self._shards = log, shards
         self._clock, self._metrics = clock, metrics
-        self._assignments = assignments or self._all_shards
+        self._assignments = assignments or all_of(shards)
         self._step_records = step_records
         self._books = BookKeeper(log)
         self._topics = TopicList(log)
@@ -72,51 +62,10 @@ class Forwarder:
     async def run(self) -> None:
         """Forward until cancelled. Raises `LogError` when the log does not say which shards to run."""
         await self._log.create_topics([AGREEMENTS_TOPIC, FORWARDING_TOPIC])
-        running: dict[int, asyncio.Task[None]] = {}
-        try:
-            async for assigned in self._assignments():
-                await _stop(*(running.pop(shard) for shard in running.keys() - assigned))
-                for shard in sorted(assigned - running.keys()):
-                    running[shard] = asyncio.create_task(self._keep(shard), name=f"forwarder-{shard}")
-        finally:
-            await _stop(*running.values())
-
-    async def _all_shards(self) -> AsyncIterator[AbstractSet[int]]:
-        yield set(range(self._shards))
-        await asyncio.Event().wait()
-
-    async def _keep(self, shard: int) -> None:
-        """Run a shard, again and again after whatever goes wrong, until cancelled or the log is closed."""
-        pause_s = PAUSE_FIRST_S
-        loop = asyncio.get_running_loop()
-        while True:
-            began_s = loop.time()
-            try:
-                await self._run_shard(shard)
-            except Fenced:
-                log_event("forwarder_fenced", "warning", shard=shard)
-                pause_s = max(pause_s, FENCED_REST_S)
-            except LogClosed as error:
-                if await self._log_is_closed():
-                    return
-                log_event("forwarder_failed", "warning", shard=shard, error=f"LogClosed: {error}"[:300])
-            except (LogError, UnreadableAgreement) as error:
-                log_event("forwarder_failed", "warning", shard=shard, error=f"{type(error).__name__}: {error}"[:300])
-            except Exception as error:  # noqa: BLE001  # a shard that nobody runs is worse than one that tries again
-                log_event("forwarder_failed", "error", shard=shard, error=repr(error)[:300])
-            if loop.time() - began_s > 2 * PAUSE_MAX_S:
-                pause_s = PAUSE_FIRST_S
-            await asyncio.sleep(pause_s)
-            pause_s = min(PAUSE_MAX_S, pause_s * 2)
-
-    async def _log_is_closed(self) -> bool:
-        try:
-            await self._log.topics()
-        except LogClosed:
-            return True
-        except LogError:
-            return False
-        return False
+        shards = Shards(
+            self._log, self._run_shard, name="forwarder", fenced="forwarder_fenced", failed="forwarder_failed"
+        )
+        await shards.run(self._assignments)
 
     async def _run_shard(self, shard: int) -> None:
         """Enter the processor first, which fences the predecessor; only then read where it had come to."""
@@ -196,7 +145,7 @@ class _Lane:
         committing = self._committing
         if committing is None:
             return
-        await _stop(committing)
+        await stop(committing)
         failure = None if committing.cancelled() else committing.exception()
         # A commit that failed is the cause of what came after it, such as a processor that is closed.
         if failure is not None and failure is not error and isinstance(error, Exception):
@@ -257,11 +206,3 @@ async def _decide_in_turns(
         if number % TURN_RECORDS == 0:
             await asyncio.sleep(0)
     return deciding.step()
-
-
-async def _stop(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks and wait until they have let go of their shards."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

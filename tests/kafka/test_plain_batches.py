@@ -7,7 +7,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker_adapters.kafka.plain_batches import MalformedBatch, is_plain, offsets_and_values
+from broker_adapters.kafka.plain_batches import MalformedBatch, is_plain, offsets_and_values, whole_records
 
 KEYS = st.none() | st.binary(max_size=100)
 SIZES = st.sampled_from([0, 1, 63, 64, 65, 8_191, 8_192, 20_000])
@@ -60,3 +60,21 @@ def test_others_are_left_to_aiokafka() -> None:
     stamped_by_its_producer[22] &= ~TIMESTAMP_TYPE
     assert not is_plain(DefaultRecordBatch(bytes(stamped_by_its_producer)))
     assert not is_plain(object())
+
+
+@given(RECORDS)
+def test_whole_records_are_what_aiokafka_reads(records: list[tuple[int, int, bytes | None, bytes | None, int]]) -> None:
+    """With keys and headers too."""
+    batch = built(records)
+    found = [(one.offset, one.key, one.value, one.headers) for one in DefaultRecordBatch(batch)]
+    assert [(one.offset, one.key, one.value, one.headers) for one in whole_records(batch, 7)] == found
+
+
+def test_a_header_whose_name_is_no_text() -> None:
+    """Aiokafka gives up on it, and on all that follows; here only the name is changed."""
+    batch = built([(1, 7, b"key", b"value", 1), (1, 7, None, b"next", 0)]).replace(b"name", b"na\xff\xfe")
+    with pytest.raises(UnicodeDecodeError):
+        list(DefaultRecordBatch(batch))
+    first, second = whole_records(batch, 7)
+    assert first.headers == [("na\ufffd\ufffd", b"x")]
+    assert second.value == b"next"

@@ -10,7 +10,7 @@ import pytest
 from broker_adapters.log import Fenced, Log, LogClosed, LogUnavailable, NewRecord, Processor
 from exchange_gateway.clock import HandTurnedClock
 from exchange_gateway.telemetry import Metrics
-from exchange_gateway.workers import forwarder as module
+from exchange_gateway.workers import shards as module
 from schemas.event import format_time
 from schemas.identifiers import AGREEMENTS_TOPIC
 from tests.contract.stores import Store, read_all

@@ -92,6 +92,15 @@ class AgreementBook:
         """Return the newest version of each agreement, by id."""
         return [self._versions[alliance][-1] for alliance in sorted(self._versions)]
 
+    def participants(self) -> set[str]:
+        """Return everybody whom any version of any agreement has listed as a member."""
+        return {
+            participant
+            for versions in self._versions.values()
+            for version in versions
+            for participant in version.agreement.members
+        }
+
     def national(self) -> AgreementVersion | None:
         """Return the one agreement of kind national, where there is one."""
         return next((version for version in self.all() if version.agreement.kind is Kind.NATIONAL), None)
