@@ -7,10 +7,12 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.processes import ENVIRONMENT, KOMMUNEBRO, Served, free_port, run, serving
 
@@ -80,6 +82,26 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
     orders = json.loads(aalborg)["jobOrders"]
     assert [order["alliances"] for order in orders] == [["national"]]
     assert '"topic":"alliance.vestalliancen.job-order"' in replay
+
+
+def test_the_quick_start_of_a_native_producer(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """Two of its three events are taken in; the one without a title stands in quarantine, and why."""
+    with serving(tmp_path / "data", "--kafka", kafka_bootstrap) as served:
+        assert run("alliances", "load", "--to", served.url, "--data", served.data).returncode == 0
+        while not in_mailboxes(kafka_bootstrap, "in.0671"):
+            time.sleep(0.1)
+        token = run("token", "--data", served.data, "--participant", "0671", "--role", "publisher").stdout.strip()
+        addresses = {"KOMMUNEBRO_TO": served.url, "KOMMUNEBRO_TOKEN": token}
+        script = script_of(ROOT / "docs" / "quickstart-native.md")
+        printed = play(script, tmp_path, KOMMUNEBRO_KAFKA_BOOTSTRAP=kafka_bootstrap, **addresses)
+        written, answer = blocks_of(printed)
+        assert written.count("written at offset") == 3
+        (item,) = json.loads(answer)["quarantine"]
+        assert (item["eventId"], item["problem"]["type"]) == ("9002-1", "/problems/schema-violation")
+
+
+def in_mailboxes(bootstrap: str, topic: str) -> bool:
+    return topic in Producer({"bootstrap.servers": bootstrap}).list_topics(timeout=10).topics
 
 
 @pytest.mark.parametrize("name", list(QUICK_STARTS))
