@@ -55,7 +55,7 @@ class Municipality:
             while True:
                 try:
                     async with self.gateway.log.reader({topic: 0}) as reader:
-                        records = await reader.poll(timeout_s=0.2)
+                        records = await reader.poll(records_max=10_000, timeout_s=0.2)
                 except UnknownTopic:
                     records = []
                 if len(records) >= count:

@@ -1,5 +1,6 @@
 """What goes wrong around a mailbox: nothing is lost in silence, and nobody is held up by another's message."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.record.util import calc_crc32c
 
 from broker_adapters.log import NewRecord
+from exchange_gateway.main import Gateway
 from exchange_gateway.native_door import intake
 from schemas.event import STRUCTURED
 from tests.native_door.conftest import Municipality
@@ -83,3 +85,44 @@ async def test_a_message_that_the_gateway_stumbles_over(struer: Municipality, mo
     (item,) = (await struer.quarantine(1))["quarantine"]
     assert (item["eventId"], item["problem"]["type"]) == ("stumble", "/problems/internal")
     assert [event["id"] for event in await struer.published(4)] == [f"native-{number}" for number in (0, 1, 3, 4)]
+
+
+async def test_gateways_share_the_mailboxes(
+    struer: Municipality, tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str, kafka_prefix: str
+) -> None:
+    """A second gateway takes some over while messages come, and the first gets them back: each is taken in once."""
+    changes: dict[str, Any] = {"kafka_bootstrap": kafka_bootstrap, "kafka": {"prefix": kafka_prefix}}
+    changes["keys"] = struer.gateway.settings.data / "instance.keys"
+    senders = ("0671", "0657", "0665")
+    sent: dict[str, list[str]] = {sender: [] for sender in senders}
+
+    async def send(count: int) -> None:
+        for number in range(count):
+            for sender in senders:
+                event = an_event(sender)
+                sent[sender].append(event["id"])
+                struer.producer.produce(f"{kafka_prefix}in.{sender}", json.dumps(event).encode())
+            struer.producer.produce(f"{kafka_prefix}in.0657", b"%d" % number)
+        struer.producer.poll(0)
+        await asyncio.sleep(0.05)
+
+    await send(50)
+    async with asyncio.timeout(30), a_gateway(tmp_path_factory.mktemp("second"), **changes) as (second, _):
+        while not taken_in(second):
+            await send(5)
+        await send(50)
+    await send(50)
+    struer.producer.flush(20)
+    for sender in senders:
+        recorded = await struer.published(len(sent[sender]), f"pub.{sender}.job-order")
+        assert [event["id"] for event in recorded] == sent[sender]
+    refused = (await struer.quarantine(len(sent["0657"]), "0657", limit=1000))["quarantine"]
+    offsets = [item["offset"] for item in refused]
+    assert offsets == sorted(set(offsets), reverse=True)
+    assert len(offsets) == len(sent["0657"])
+
+
+def taken_in(gateway: Gateway) -> float:
+    """Return how many events came in at this gateway."""
+    (metric,) = gateway.metrics.events.collect()
+    return sum(sample.value for sample in metric.samples if sample.name.endswith("_total"))
