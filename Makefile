@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-CAMPAIGNS := kill power-cut exactly-once disk outage bad-input
+CAMPAIGNS := kill power-cut exactly-once disk outage bad-input native-door
 .PHONY: $(addprefix campaign-,$(CAMPAIGNS)) help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
 
 help: ## list the targets
@@ -83,6 +83,10 @@ campaign-outage: setup ## G7: the brokers are away for a minute, under load
 
 campaign-bad-input: setup ## G9: 100,000 damaged requests
 	$(FAULTS).gateway.bad_input --requests 100000
+
+campaign-native-door: setup ## a producer goes on writing to its mailbox through 30 kills of the gateway, and a minute without brokers
+	$(FAULTS).gateway.native_door --kills 30
+	$(FAULTS).gateway.native_door --outage-seconds 60
 
 sheets: setup ## make examples/sheets and the tables in docs/sheets.md anew
 	$(BIN)/python -m municipality_connectors.make_example_sheets
