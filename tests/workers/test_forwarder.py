@@ -10,7 +10,8 @@ import pytest
 from broker_adapters.log import Fenced, Log, LogClosed, LogUnavailable, NewRecord, Processor
 from exchange_gateway.clock import HandTurnedClock
 from exchange_gateway.telemetry import Metrics
-from exchange_gateway.workers import shards as module
+from exchange_gateway.workers import forwarder as module
+from exchange_gateway.workers import shards as shards_module
 from schemas.event import format_time
 from schemas.identifiers import AGREEMENTS_TOPIC
 from tests.contract.stores import Store, read_all
@@ -236,8 +237,8 @@ class FaultyLog:
 
 async def test_a_commit_that_fails_is_done_again_exactly_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a failed commit was durable or not, each event arrives once: the processor is entered anew."""
-    monkeypatch.setattr(module, "PAUSE_FIRST_S", 0.01)
-    monkeypatch.setattr(module, "PAUSE_MAX_S", 0.02)
+    monkeypatch.setattr(shards_module, "PAUSE_FIRST_S", 0.01)
+    monkeypatch.setattr(shards_module, "PAUSE_MAX_S", 0.02)
     log = await store.open()
     await agree(log, VEST)
     await publish(log, *(event(id=str(number), minute=number) for number in range(30)))
@@ -286,7 +287,7 @@ async def test_who_was_fenced_lets_go_and_comes_back_when_nobody_runs_the_shard(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shard that was taken over for a moment, and is still ours by assignment, is taken back after a rest."""
-    monkeypatch.setattr(module, "FENCED_REST_S", 0.2)
+    monkeypatch.setattr(shards_module, "FENCED_REST_S", 0.2)
     log = await store.open()
     await agree(log, VEST)
     async with running(log):
