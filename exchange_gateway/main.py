@@ -31,10 +31,12 @@ from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
+from exchange_gateway.tracing import Tracer
 from exchange_gateway.tuning import tune
 from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
+from exchange_gateway.workers.event_index import EventIndex
 from exchange_gateway.workers.forwarder import Forwarder
 from exchange_gateway.workers.quarantine_index import QuarantineIndex
 from exchange_gateway.workers.read_models import JobOrders
@@ -110,6 +112,13 @@ class Gateway:
         self.quarantine = QuarantineIndex(self.log, data, self.instance.name)
         await self.quarantine.open()
         self._closing.push_async_callback(self._last, "quarantine_index", self.quarantine.close)
+        self.events = EventIndex(self.log, data, self.instance.name, self.keys.digest)
+        await self.events.open()
+        self._closing.push_async_callback(self._last, "event_index", self.events.close)
+        self.tracer = Tracer(
+            self.log, self.ingest, self.known, self.events, self.steps, self.books,
+            digest_key=self.keys.digest, clock=self.clock,
+        )  # fmt: skip
         self.subscriptions = SubscriptionKeeper(self.log, self.clock)
         await self.subscriptions.fresh()
         self.cursors = CursorSigner(self.keys.digest)
@@ -136,6 +145,7 @@ class Gateway:
         self._work("tail", self.tail.run)
         self._work("step_index", self.steps.run)
         self._work("quarantine_index", self.quarantine.run)
+        self._work("event_index", self.events.run)
         if self.settings.forwarder:
             forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
             self._work("forwarder", forwarder.run)

@@ -45,10 +45,10 @@ _TABLE = (
     ProblemType(
         "ambiguous",
         409,
-        "Several participants have a thing with this id",
+        "Several have this id",
         False,
-        "An id belongs to its owner, and you may see several owners' things with this one. `owners` names them; "
-        "pick one with `?owner=`.",
+        "A thing's id belongs to its owner and an event's to its source, and you may see several with this one. "
+        "`owners` or `sources` names them; pick one with `?owner=` or `?source=`.",
     ),
     ProblemType(
         "another-source",

@@ -16,6 +16,7 @@ from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway
 from exchange_gateway.settings import Settings, load_settings
 from exchange_gateway.tokens import sign_token
+from tests.core.agreement_samples import agreement
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 NOW = "2026-11-22T12:00:00Z"
@@ -81,3 +82,21 @@ async def a_gateway(
         transport = httpx.ASGITransport(App(gateway), raise_app_exceptions=False)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:
             yield gateway, client
+
+
+async def agree(gateway: Gateway, client: httpx.AsyncClient, *bodies: dict[str, Any]) -> None:
+    """Make agreements: each that is new, and the next version of each that is there."""
+    operator = token(gateway, "drift", Role.OPERATOR)
+    for body in bodies:
+        path = f"/v1/alliances/{body['id']}"
+        there = await client.get(path, headers=operator)
+        new = there.status_code == 404
+        condition = {"If-None-Match": "*"} if new else {"If-Match": there.headers["ETag"]}
+        answer = await client.put(path, json=body, headers={**operator, **condition})
+        assert answer.status_code == (201 if new else 200), answer.text
+
+
+async def two_alliances(gateway: Gateway, client: httpx.AsyncClient, **of_nord: Any) -> None:
+    """Agree on vest (Herning, Struer, Lemvig) and nord (Struer, Holstebro)."""
+    nord = {"id": "nord", "name": "Nord", "members": [{"participant": "0671"}, {"participant": "0661"}]}
+    await agree(gateway, client, agreement(), agreement(**nord | of_nord))

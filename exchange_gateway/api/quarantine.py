@@ -23,7 +23,7 @@ from exchange_gateway.api.common import (
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.quarantine import item_of
-from exchange_gateway.workers.topic_index import IndexBehind
+from exchange_gateway.workers.local_index import IndexBehind
 from schemas.identifiers import PARTICIPANT
 
 if TYPE_CHECKING:

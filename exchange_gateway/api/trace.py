@@ -1,95 +1,194 @@
-"""`/v1/trace`: where an event went and why, and why not."""
+"""`/v1/trace`: where an event went and why, and why not; and the same for every event of a thing."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
-from broker_adapters.log import Record
 from exchange_gateway.api.authentication import principal, require
-from exchange_gateway.api.common import Optional, only_known, problems, wrong
+from exchange_gateway.api.common import (
+    LIST_DEFAULT,
+    LIST_MAX,
+    Optional,
+    check_parameters,
+    cursor_of,
+    key_of,
+    parsed,
+    problems,
+    wrong,
+)
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
-from exchange_gateway.core.trace import decided_on, trace
-from exchange_gateway.known_events import known_key
-from exchange_gateway.workers.topic_index import IndexBehind
+from exchange_gateway.tracing import NotKept, Tracer
+from exchange_gateway.workers.local_index import IndexBehind
 from schemas.event import ID_CHARACTERS_MAX
-from schemas.identifiers import PARTICIPANT, InvalidIdentifier, Source
-
-if TYPE_CHECKING:
-    from exchange_gateway.main import Gateway
+from schemas.identifiers import PARTICIPANT, SUBJECT, TYPE_PREFIX, EventName, InvalidIdentifier, Source
 
 router = APIRouter(tags=["audit"])
 
-READ_TIMEOUT_S = 5.0
+_OFFSET = re.compile(r"[0-9]{1,15}")
+_NO_CURSOR = "It is not a cursor that was given here."
 
 
-class TraceAnswer(BaseModel):
+class EventTrace(BaseModel):
     """An event's way."""
 
+    asked: dict[str, Any] | None = Field(
+        None, description="The event asked for, where the forwarder made it itself: then `event` is its cause."
+    )
     event: dict[str, Any] = Field(description="What it is, and where it stands.")
-    received: dict[str, Any] = Field(description="When, through which door, by which client.")
+    received: dict[str, Any] = Field(description="When, through which door (http, native), by which client.")
     decided: dict[str, Any] | None = Field(description="The step that decided on it; null when none has yet.")
     forwarded: list[dict[str, Any]] = Field(
-        description="Into which alliance, by which version of its agreement, in which form, and what was cut."
+        description="Into which alliance, by which version of its agreement, in which form (shown, ended, retracted) "
+        "and why; `cut` and `changed` are JSON Pointers into the event's data."
     )
     withheld: list[dict[str, Any]] = Field(description="From which alliance, or from all others, and why.")
-    participant: dict[str, Any] | None = Field(None, description="What became of it for the participant asked for.")
+    participant: dict[str, Any] | None = Field(
+        None, description="For the participant asked for: through which alliances it was received, and if none, why."
+    )
+
+
+class ThingTrace(BaseModel):
+    """The way of every event of a thing, in the log's order."""
+
+    thing: dict[str, str] = Field(description="Its owner, type and subject.")
+    events: list[EventTrace]
+    next: str | None = Field(description="Give it as `after` for what follows; null at the end.")
+
+
+def _like(pattern: str) -> dict[str, JsonValue]:
+    return {"pattern": f"^({pattern})$"}
+
+
+class TraceQuery(BaseModel):
+    """What is traced: an event by `id` (and `source`), or a thing by `owner`, `type` and `subject`."""
+
+    source: Optional = Field(None, max_length=200, description="The event's source; needed where several have the id.")
+    event_id: Optional = Field(None, alias="id", max_length=ID_CHARACTERS_MAX, description="The event's id.")
+    owner: Optional = Field(None, description="Whose thing it is.", json_schema_extra=_like(PARTICIPANT.pattern))
+    event_type: Optional = Field(
+        None,
+        alias="type",
+        description="The thing's type: dk.kommunebro.job-order, or job-order.",
+        json_schema_extra=_like(rf"({TYPE_PREFIX.replace('.', '[.]')})?({'|'.join(EventName)})"),
+    )
+    subject: Optional = Field(None, description="The thing's id.", json_schema_extra=_like(SUBJECT.pattern))
+    participant: Optional = Field(
+        None, description="Also what became of it for this one.", json_schema_extra=_like(PARTICIPANT.pattern)
+    )
+
+    limit: int = Field(LIST_DEFAULT, ge=1, le=LIST_MAX, description="How many of a thing's events to return at most.")
+    after: Optional = Field(None, description="`next` of the page before: goes on behind its last event.")
+
+    def check(self) -> None:
+        """Refuse what asks for neither an event nor a thing. Raises `Problem`."""
+        if self.participant is not None and not PARTICIPANT.fullmatch(self.participant):
+            wrong("participant", "It is a participant, such as 0671.")
+        if (self.owner, self.event_type, self.subject) == (None, None, None):
+            self._check_event()
+        else:
+            self._check_thing()
+
+    def _check_event(self) -> None:
+        if not self.event_id:
+            wrong("id", "Give an event's `id`, or a thing's `owner`, `type` and `subject`.")
+        if self.after is not None:
+            wrong("after", "It goes on with a thing's events; an event has one trace.")
+        if self.source is not None:
+            try:
+                Source.parse(self.source)
+            except InvalidIdentifier as error:
+                wrong("source", str(error))
+
+    def _check_thing(self) -> None:
+        for name, value in (("id", self.event_id), ("source", self.source)):
+            if value is not None:
+                wrong(name, "Ask for an event, or for a thing by `owner`, `type` and `subject`; not for both.")
+        if self.owner is None or not PARTICIPANT.fullmatch(self.owner):
+            wrong("owner", "A thing is known by its `owner`, a participant such as 0671, its `type` and `subject`.")
+        if self.name is None:
+            wrong("type", f"It is one of {', '.join(EventName)}, or the same with {TYPE_PREFIX} before it.")
+        if self.subject is None or not SUBJECT.fullmatch(self.subject):
+            wrong("subject", "It is a thing's id: 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.")
+
+    @property
+    def name(self) -> str | None:
+        """The type's short name; None where it is no type."""
+        name = (self.event_type or "").removeprefix(TYPE_PREFIX)
+        return name if name in {known.value for known in EventName} else None
+
+
+_PARAMETERS = [field.alias or name for name, field in TraceQuery.model_fields.items()]
 
 
 @router.get(
     "/v1/trace",
-    summary="Trace an event",
-    response_model=TraceAnswer,
-    response_model_exclude_none=True,
-    responses=problems(403, 404, 503),
-    dependencies=[Depends(only_known)],
+    summary="Trace an event, or all events of a thing",
+    response_model=EventTrace | ThingTrace,
+    responses=problems(403, 404, 409, 503),
 )
-async def trace_event(
-    request: Request,
-    reader: Annotated[Principal, Depends(principal)],
-    source: Annotated[Optional, Query(max_length=200, description="The event's source. Needed.")] = None,
-    event_id: Annotated[
-        Optional, Query(alias="id", max_length=ID_CHARACTERS_MAX, description="The event's id. Needed.")
-    ] = None,
-    participant: Annotated[
-        Optional,
-        Query(description="Also what became of it for this one.", json_schema_extra={"pattern": PARTICIPANT.pattern}),
-    ] = None,
+async def trace(
+    request: Request, reader: Annotated[Principal, Depends(principal)], query: Annotated[TraceQuery, Query()]
 ) -> Response:
-    """Return what became of an event, from the log: an auditor of any, a publisher or a reader of their own."""
+    """Return what became of an event, or of every event of a thing: an auditor of any, others of their own.
+
+    Without `source` an event is found by its `id` alone; where several sources have it, 409 names them. An event that
+    the forwarder made itself (its source is `urn:kommunebro:kommunebro:forwarder`) leads to its cause.
+    """
     require(reader, Role.AUDITOR, Role.PUBLISHER, Role.READER)
-    if participant is not None and not PARTICIPANT.fullmatch(participant):
-        wrong("participant", "It is a participant, such as 0671.")
-    if source is None or not event_id:
-        wrong("source" if source is None else "id", "An event is known by its `source` and `id`; both are needed.")
+    check_parameters(request, _PARAMETERS)
+    query.check()
+    tracer = request.app.state.gateway.tracer
+    participants = None if Role.AUDITOR in reader.roles else reader.participants
     try:
-        owner = Source.parse(source).participant
-    except InvalidIdentifier as error:
-        wrong("source", str(error))
-    gateway: Gateway = request.app.state.gateway
-    known = None
-    if Role.AUDITOR in reader.roles or owner in reader.participants:
-        await gateway.ingest.catch_up()
-        key = known_key(source, event_id, gateway.keys.digest)
-        known = gateway.known.find((key,)).get(key)
-    if known is None:
-        raise Problem("not-found", f"There is no event {event_id[:64]!r} of {source[:100]} that you may trace.")
-    record = await _record_at(gateway, known.topic, known.offset)
-    try:
-        step = await gateway.steps.step_of(known.topic, known.offset)
+        if query.owner is None:
+            answer = await _event(tracer, query, participants)
+        else:
+            answer = await _thing(tracer, query, participants)
     except IndexBehind:
-        detail = "What the forwarder decided is still being read from the log. Ask again in a moment."
+        detail = "What is asked for is still being read from the log. Ask again in a moment."
         raise Problem("read-model-behind", detail, headers={"Retry-After": "2"}) from None
-    decided = None if step is None else decided_on(step, known.topic, known.offset)
-    answer = trace(record, decided, await gateway.fresh_book(), participant)
+    except NotKept:
+        raise Problem("not-found", "The event is known, but the log does not keep it any more.") from None
     return Response(orjson.dumps(answer), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-async def _record_at(gateway: "Gateway", topic: str, offset: int) -> Record:
-    async with gateway.log.reader({topic: offset}) as reader:
-        records = await reader.poll(records_max=1, timeout_s=READ_TIMEOUT_S)
-    if not records or records[0].offset != offset:
-        raise Problem("not-found", "The event is known, but the log does not keep it any more.")
-    return records[0]
+async def _event(tracer: Tracer, query: TraceQuery, participants: frozenset[str] | None) -> dict[str, Any]:
+    event_id = query.event_id or ""
+    found = await tracer.find(query.source, event_id, participants)
+    if not found:
+        of = "" if query.source is None else f" of {query.source[:100]}"
+        raise Problem("not-found", f"There is no event {event_id[:64]!r}{of} that you may trace.")
+    if len(found) > 1:
+        raise Problem(
+            "ambiguous",
+            f"{len(found)} sources have an event {event_id[:64]!r}; say which one with `source`.",
+            sources=sorted(found),
+        )
+    return await tracer.event(next(iter(found.values())), query.participant)
+
+
+async def _thing(tracer: Tracer, query: TraceQuery, participants: frozenset[str] | None) -> dict[str, Any]:
+    owner, name, subject = query.owner or "", query.name or "", query.subject or ""
+    after = -1 if query.after is None else parsed("after", key_of(query.after), _offset, _NO_CURSOR)
+    events: list[dict[str, Any]] = []
+    following = None
+    if participants is None or owner in participants:
+        events, following = await tracer.thing(owner, name, subject, after or 0, query.limit, query.participant)
+    if not events and query.after is None:
+        raise Problem("not-found", f"There is no {name} {subject} of {owner} that you may trace.")
+    return {
+        "thing": {"owner": owner, "type": TYPE_PREFIX + name, "subject": subject},
+        "events": events,
+        "next": None if following is None else cursor_of(str(following)),
+    }
+
+
+def _offset(text: str) -> int:
+    """Read a place. Raises `ValueError`."""
+    if not _OFFSET.fullmatch(text):
+        raise ValueError(text)
+    return int(text)

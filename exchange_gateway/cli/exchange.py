@@ -110,8 +110,19 @@ def replay(
 
 
 def trace(
-    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id.")],
-    source: Annotated[str, typer.Option(help="Its source, such as urn:kommunebro:0671:opera.")],
+    event_id: Annotated[
+        str | None, typer.Argument(metavar="EVENT_ID", help="The event's id.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Its source, where several have the id: urn:kommunebro:0671:opera.", show_default=False),
+    ] = None,
+    thing: Annotated[
+        str | None,
+        typer.Option(
+            "--thing", metavar="OWNER/TYPE/SUBJECT", help="Instead of an event: all of a thing's.", show_default=False
+        ),
+    ] = None,
     participant: Annotated[
         str | None, typer.Option(help="Also what became of it for this participant.", show_default=False)
     ] = None,
@@ -122,11 +133,17 @@ def trace(
 ) -> None:
     """Tell where an event went and why, and why not elsewhere.
 
-    Example: kommunebro trace e-1001 --source urn:kommunebro:0671:opera --data kommunebro-data
+    Example: kommunebro trace e-1001 --data kommunebro-data
+
+    Example: kommunebro trace --thing 0671/job-order/JO-1001 --participant 0657 --data kommunebro-data
     """
     from exchange_gateway.cli import tracing  # noqa: PLC0415
 
-    asked = {"source": source, "id": event_id} | ({} if participant is None else {"participant": participant})
+    if (event_id is None) == (thing is None) or (thing is not None and source is not None):
+        raise Failed(Exit.USAGE, "Give EVENT_ID (and --source), or --thing OWNER/TYPE/SUBJECT.")
+    given = {"source": source, "id": event_id, "participant": participant}
+    asked = {name: value for name, value in given.items() if value is not None}
+    asked |= {} if thing is None else tracing.thing_of(thing)
     tracing.trace(asked, url=to, token=token, data=data, as_json=as_json)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 
 from broker_adapters.log import Record
+from exchange_gateway.core.access import NATIVE_CLIENT
 from exchange_gateway.core.agreements import AgreementBook
+from exchange_gateway.core.agreements.fields import escape
+from exchange_gateway.core.forwarded import FORWARDER, made_id
 from exchange_gateway.core.routing import Form, Reason
 from exchange_gateway.core.showing import bare, showing
 from schemas.event import parse_time
-from schemas.identifiers import TYPE_PREFIX, parse_data_topic
-
-DOOR_HTTP = "http"
-"""The one door in that there is."""
+from schemas.identifiers import FORWARDING_TOPIC, TYPE_PREFIX, parse_data_topic
 
 MEANINGS: Mapping[Reason, str] = {
     Reason.DUPLICATE: "The same event was there before.",
@@ -44,21 +44,47 @@ MEANINGS: Mapping[Reason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The step that decided on an event. offset: of its record in `audit.forwarding`. told: what that says."""
+    """A step that decided on events. offset: of its record in `audit.forwarding`. told: what that says."""
 
     offset: int
     told: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, step: Record) -> "Decided":
+        """Read a step's record."""
+        return cls(step.offset, orjson.loads(step.value))
 
-def decided_on(step: Record, topic: str, offset: int) -> Decided | None:
-    """Return a step if it decided on the event at a place, else None."""
-    told = orjson.loads(step.value)
-    covers = any(taken["topic"] == topic and taken["from"] <= offset < taken["to"] for taken in told["inputs"])
-    return Decided(step.offset, told) if covers else None
+    def covers(self, topic: str, offset: int) -> bool:
+        """Whether it decided on the event at a place."""
+        return any(taken["topic"] == topic and taken["from"] <= offset < taken["to"] for taken in self.told["inputs"])
 
 
-def trace(record: Record, decided: Decided | None, book: AgreementBook, participant: str | None) -> dict[str, Any]:
-    """Return an event's trace. participant: also say what became of it for this one."""
+@dataclass(frozen=True, slots=True)
+class Then:
+    """By what an event was decided: its step, and the agreements as they stood before the offset that this names."""
+
+    decided: Decided
+    book: AgreementBook
+
+    @property
+    def at_us(self) -> int:
+        """The step's instant, UTC microseconds."""
+        return parse_time(self.decided.told["at"])
+
+
+def door_of(event: Mapping[str, Any]) -> str:
+    """Return through which door an event came in."""
+    return "native" if str(event.get("recordedby", "")).startswith(NATIVE_CLIENT) else "http"
+
+
+def trace(
+    record: Record, then: Then | None, now: AgreementBook, now_us: int, participant: str | None = None
+) -> dict[str, Any]:
+    """Return an event's trace.
+
+    then: by what it was decided, None where it is not decided yet. participant: also say what became of it for this
+    one, for which the agreements as they are `now` count as well: whoever joins reads from the beginning.
+    """
     event = orjson.loads(record.value)
     answer: dict[str, Any] = {
         "event": {
@@ -66,29 +92,23 @@ def trace(record: Record, decided: Decided | None, book: AgreementBook, particip
             "topic": record.topic,
             "offset": record.offset,
         },
-        "received": {
-            "at": event.get("recordedtime"),
-            "door": DOOR_HTTP,
-            "by": event.get("recordedby"),
-        },
+        "received": {"at": event.get("recordedtime"), "door": door_of(event), "by": event.get("recordedby")},
         "decided": None,
         "forwarded": [],
         "withheld": [],
     }
-    if decided is not None:
-        then = book.as_of(decided.told["agreementsOffset"])
+    if then is not None:
+        told = then.decided.told
         answer["decided"] = {
-            "at": decided.told["at"],
-            "shard": decided.told["shard"],
-            "agreementsOffset": decided.told["agreementsOffset"],
-            "record": {"topic": "audit.forwarding", "offset": decided.offset},
+            "at": told["at"],
+            "shard": told["shard"],
+            "agreementsOffset": told["agreementsOffset"],
+            "record": {"topic": FORWARDING_TOPIC, "offset": then.decided.offset},
         }
-        answer["forwarded"] = [_forwarded(group, event, then) for group in _of(decided.told["forwarded"], record)]
-        answer["withheld"] = [_withheld(group) for group in _of(decided.told["withheld"], record)]
-        if participant is not None:
-            answer["participant"] = _for(participant, answer, event, then, parse_time(decided.told["at"]))
-    elif participant is not None:
-        answer["participant"] = {"participant": participant, "received": [], "why": ["It is not decided yet."]}
+        answer["forwarded"] = [_forwarded(group, event, then.book) for group in _of(told["forwarded"], record)]
+        answer["withheld"] = [_withheld(group) for group in _of(told["withheld"], record)]
+    if participant is not None:
+        answer["participant"] = _for(participant, answer, then, now, now_us)
     return answer
 
 
@@ -109,9 +129,13 @@ def _forwarded(group: Mapping[str, Any], event: Mapping[str, Any], book: Agreeme
         "agreementVersion": group["version"],
         "agreementOffset": None if version is None else version.offset,
         "form": group["form"],
-        "cut": sorted(set(cut_pointers(data, shown, ""))),
+        **differing(data, shown),
+        **_reason(group),
     }
-    return told | _reason(group)
+    if group["form"] == Form.RETRACTED:
+        # The publisher's event itself went nowhere; the forwarder made one in its place.
+        told["made"] = {"source": FORWARDER, "id": made_id(event["source"], event["id"])}
+    return told
 
 
 def _withheld(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,45 +148,87 @@ def _reason(group: Mapping[str, Any]) -> dict[str, str]:
     return {"reason": group["reason"], "meaning": MEANINGS[Reason(group["reason"])]}
 
 
-def cut_pointers(data: Mapping[str, Any], shown: Mapping[str, Any], before: str) -> Iterable[str]:
-    """Give JSON Pointers of what `data` has and `shown` has not, or has otherwise; through lists as agreements do."""
+def differing(data: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return JSON Pointers into `data`: `cut`, what `shown` has not, and `changed`, what it has otherwise.
+
+    They pass through a list to each of its items, as an agreement's fields do. Where all of a property is cut, its
+    own pointer stands for what is in it.
+    """
+    cut, changed = set[str](), set[str]()
+    _compare(data, shown, "", cut, changed)
+    return {"cut": sorted(cut), "changed": sorted(changed)}
+
+
+def _compare(
+    data: Mapping[str, Any], shown: Mapping[str, Any], before: str, cut: set[str], changed: set[str]
+) -> None:
     for name, value in data.items():
-        pointer = f"{before}/{name.replace('~', '~0').replace('/', '~1')}"
+        pointer = f"{before}/{escape(name)}"
         if name not in shown:
-            yield pointer
+            cut.add(pointer)
         elif isinstance(value, dict) and isinstance(shown[name], dict):
-            yield from cut_pointers(value, shown[name], pointer)
-        elif isinstance(value, list) and isinstance(shown[name], list) and len(value) == len(shown[name]):
+            _compare(value, shown[name], pointer, cut, changed)
+        elif value == shown[name]:
+            continue
+        elif _are_cut_alike(value, shown[name]):
             for item, seen in zip(value, shown[name], strict=True):
-                if isinstance(item, dict) and isinstance(seen, dict):
-                    yield from cut_pointers(item, seen, pointer)
-        elif value != shown[name]:
-            yield pointer
+                _compare(item, seen, pointer, cut, changed)
+        else:
+            changed.add(pointer)
+
+
+def _are_cut_alike(value: object, shown: object) -> bool:
+    """Whether a list has all its items still, each cut by itself."""
+    if not (isinstance(value, list) and isinstance(shown, list) and len(value) == len(shown)):
+        return False
+    return all(isinstance(item, dict) for item in (*value, *shown))
 
 
 def _for(
-    participant: str, answer: Mapping[str, Any], event: Mapping[str, Any], book: AgreementBook, at_us: int
+    participant: str, answer: Mapping[str, Any], then: Then | None, now: AgreementBook, now_us: int
 ) -> dict[str, Any]:
-    """Say whether a participant could read the event, through which alliances, and if not, why not."""
-    name = event["type"].removeprefix(TYPE_PREFIX)
-    reads = set(book.reads(participant, name, at_us))
-    listed = {version.alliance for version in book.in_force(at_us).of(participant)}
-    received = [one["alliance"] for one in answer["forwarded"] if one["alliance"] in reads]
-    why: list[str] = []
+    """Say through which alliances a participant could read the event when it was decided, and if none, why not.
+
+    `later` names those in which it can read it only since it joined them, or since they show it the type.
+    """
     topic = parse_data_topic(answer["event"]["topic"])
     if topic is not None and topic.holder == participant:
-        why.append("It is the participant's own.")
-    elif not received:
-        why += [
-            f"{one['alliance'] or 'all others'}: {one['meaning']}"
-            for one in answer["withheld"]
-            if one["alliance"] is None or one["alliance"] in listed
-        ]
-        why += [
-            f"{one['alliance']}: The participant does not read this type there."
-            for one in answer["forwarded"]
-            if one["alliance"] in listed - reads
-        ]
-        if not why:
-            why.append("The participant is in none of the alliances that the event went to.")
-    return {"participant": participant, "received": received, "why": why}
+        return _seen(participant, [_why(None, "own")])
+    if then is None:
+        return _seen(participant, [_why(None, "undecided")])
+    name = answer["event"]["type"].removeprefix(TYPE_PREFIX)
+    went = [one["alliance"] for one in answer["forwarded"]]
+    in_force = then.book.in_force(then.at_us)
+    received = [alliance for alliance in then.book.reads(participant, name, then.at_us) if alliance in went]
+    later = [one for one in now.reads(participant, name, now_us) if one in went and one not in received]
+    listed = {version.alliance for version in in_force.of(participant)}
+    why = [
+        _why(one["alliance"], one["reason"])
+        for one in answer["withheld"]
+        if one["alliance"] is None or one["alliance"] in listed
+    ]
+    why += [_why(one, "type-not-read" if one in listed else "was-not-a-member") for one in went if one not in received]
+    if not received and not why:
+        why = [_why(None, "in-none-of-them")]
+    return _seen(participant, [] if received else why, received, later)
+
+
+def _seen(
+    participant: str, why: list[dict[str, Any]], received: Iterable[str] = (), later: Iterable[str] = ()
+) -> dict[str, Any]:
+    return {"participant": participant, "received": list(received), "later": list(later), "why": why}
+
+
+OF_PARTICIPANT: Mapping[str, str] = {
+    "own": "It is the participant's own.",
+    "undecided": "It is not decided yet: no forwarder has come to it.",
+    "type-not-read": "It was shared there; the participant was a member that did not read this type.",
+    "in-none-of-them": "The participant was in none of the alliances for which it was decided.",
+    "was-not-a-member": "It was shared there; the participant was not a member when it was decided.",
+}
+"""Why a participant did not receive an event, beside the reasons for which it was withheld."""
+
+
+def _why(alliance: str | None, reason: str) -> dict[str, Any]:
+    meaning = OF_PARTICIPANT[reason] if reason in OF_PARTICIPANT else MEANINGS[Reason(reason)]
+    return {"alliance": alliance, "reason": reason, "meaning": meaning}

@@ -14,7 +14,7 @@ from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway
 from tests.core.agreement_samples import agreement
 from tests.sightings import published, retracted, shared
-from tests.support import a_gateway, an_event, token
+from tests.support import a_gateway, agree, an_event, token, two_alliances
 
 
 class House:
@@ -22,15 +22,6 @@ class House:
 
     def __init__(self, gateway: Gateway, client: httpx.AsyncClient) -> None:
         self.gateway, self.client = gateway, client
-
-    async def open(self) -> None:
-        operator = token(self.gateway, "drift", Role.OPERATOR)
-        nord = agreement(id="nord", name="Nord", members=[{"participant": "0671"}, {"participant": "0661"}])
-        for body in (agreement(), nord):
-            answer = await self.client.put(
-                f"/v1/alliances/{body['id']}", json=body, headers={**operator, "If-None-Match": "*"}
-            )
-            assert answer.status_code == 201, answer.text
 
     async def record(self, topic: str, *records: NewRecord) -> None:
         await self.gateway.log.create_topics([topic])
@@ -54,7 +45,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """Struer's order 1001, which both alliances show, each something else."""
     async with a_gateway(tmp_path, forwarder=False) as (gateway, client):
         house = House(gateway, client)
-        await house.open()
+        await two_alliances(gateway, client)
         await house.record("pub.0671.job-order", published())
         await house.record("alliance.vest.job-order", shared("vest", description=...))
         await house.record("alliance.nord.job-order", shared("nord", title=...))
@@ -226,20 +217,17 @@ async def test_another_role_is_not_enough(house: House) -> None:
 async def test_who_joins_sees_from_the_beginning(house: House) -> None:
     """At once: the agreement is read when the question comes."""
     assert await house.listed("0615") == []
-    operator = token(house.gateway, "drift", Role.OPERATOR)
     body = agreement()
     body["members"].append({"participant": "0615", "reads": ["job-order"]})
-    answer = await house.client.put("/v1/alliances/vest", json=body, headers={**operator, "If-Match": '"1"'})
-    assert answer.status_code == 200, answer.text
+    await agree(house.gateway, house.client, body)
     assert [item["owner"] for item in await house.listed("0615")] == ["0671"]
 
 
 async def test_a_member_that_does_not_read_job_orders_sees_none(house: House) -> None:
     """Membership alone gives nothing."""
-    operator = token(house.gateway, "drift", Role.OPERATOR)
     body = agreement()
     body["members"].append({"participant": "0615", "reads": ["visit"]})
-    await house.client.put("/v1/alliances/vest", json=body, headers={**operator, "If-Match": '"1"'})
+    await agree(house.gateway, house.client, body)
     assert await house.listed("0615") == []
 
 
@@ -257,7 +245,7 @@ async def test_published_over_http_it_is_seen_and_forwarded(tmp_path: Path) -> N
     """The whole way: the owner at once, the partner as soon as the forwarder has been by."""
     async with a_gateway(tmp_path) as (gateway, client):
         house = House(gateway, client)
-        await house.open()
+        await two_alliances(gateway, client)
         event = an_event("0671", data__employerAgreed="named", data__sharing={"scope": "alliances"})
         headers = token(gateway, "0671", Role.PUBLISHER) | {"Content-Type": "application/cloudevents+json"}
         answer = await client.post("/v1/events", content=json.dumps(event), headers=headers)

@@ -12,9 +12,8 @@ import pytest
 from broker_adapters.log import NewRecord
 from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway
-from tests.core.agreement_samples import agreement
 from tests.sightings import retracted, shared
-from tests.support import a_gateway, token
+from tests.support import a_gateway, agree, token, two_alliances
 
 VEST, NORD = "alliance.vest.job-order", "alliance.nord.job-order"
 PATH = "/v1/subscriptions"
@@ -26,15 +25,6 @@ class Desk:
 
     def __init__(self, gateway: Gateway, client: httpx.AsyncClient) -> None:
         self.gateway, self.client = gateway, client
-
-    async def agree(self) -> None:
-        nord = agreement(id="nord", name="Nord", members=[{"participant": "0671"}, {"participant": "0661"}])
-        operator = token(self.gateway, "drift", Role.OPERATOR)
-        for body in (agreement(), nord):
-            answer = await self.client.put(
-                f"/v1/alliances/{body['id']}", json=body, headers={**operator, "If-None-Match": "*"}
-            )
-            assert answer.status_code == 201, answer.text
 
     async def share(self, topic: str, *records: NewRecord) -> None:
         await self.gateway.log.create_topics([topic])
@@ -72,7 +62,7 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         changes["kafka"] = {"prefix": request.getfixturevalue("kafka_prefix")}
     async with a_gateway(tmp_path, forwarder=False, **changes) as (gateway, client):
         desk = Desk(gateway, client)
-        await desk.agree()
+        await two_alliances(gateway, client)
         await desk.share(VEST, shared("vest", "1001"))
         await desk.share(NORD, shared("nord", "1001"))
         yield desk
@@ -205,12 +195,8 @@ async def test_whoever_joins_reads_from_the_beginning(desk: Desk) -> None:
     """Lemvig is made a member of nord: what stands there comes, without a new subscription."""
     subscription = await desk.subscribe("0665", start="latest")
     assert subjects(await desk.pull(subscription, "0665")) == []
-    operator = token(desk.gateway, "drift", Role.OPERATOR)
-    now = await desk.client.get("/v1/alliances/nord", headers=operator)
-    members = [*now.json()["members"], {"participant": "0665"}]
-    body = now.json() | {"members": members}
-    put = await desk.client.put("/v1/alliances/nord", json=body, headers={**operator, "If-Match": now.headers["ETag"]})
-    assert put.status_code == 200, put.text
+    now = (await desk.client.get("/v1/alliances/nord", headers=token(desk.gateway, "0665", Role.READER))).json()
+    await agree(desk.gateway, desk.client, now | {"members": [*now["members"], {"participant": "0665"}]})
     assert [event["alliance"] for event in (await desk.pull(subscription, "0665"))["events"]] == ["nord"]
 
 
@@ -308,7 +294,7 @@ async def test_another_gateway_and_a_restart_know_it_all(
     kafka: dict[str, Any] = {"kafka_bootstrap": kafka_bootstrap, "kafka": {"prefix": kafka_prefix}}
     async with a_gateway(first_folder, forwarder=False, **kafka) as (gateway, client):
         first = Desk(gateway, client)
-        await first.agree()
+        await two_alliances(first.gateway, first.client)
         await first.share(VEST, shared("vest", "1001"), shared("vest", "1002"))
         subscription = await first.subscribe()
         kafka["keys"] = first_folder / "instance.keys"
