@@ -5,13 +5,23 @@ is read ahead in each.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, TypeVar
 
 from broker_adapters.log import READ_BYTES, Log, LogUnavailable, Page, Reader
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.replay import Buffer, Chunks, ReplayRequest, Run, Selection, WrongParameter, take_ready
+from exchange_gateway.core.replay import (
+    Buffer,
+    Chunks,
+    ReplayRequest,
+    Run,
+    Selection,
+    WrongParameter,
+    parse_request,
+    take_ready,
+)
+from exchange_gateway.core.replay_bounds import FILTERS, Bounds
 
 CLOCK_SKEW_S = 1.0
 """How far the clock that stamps records may be behind ours."""
@@ -50,6 +60,31 @@ async def find_spans(log: Log, request: ReplayRequest, clock: Clock) -> list[Spa
     ends = await log.ends(topics)
     spans = await _several(topics, lambda topic: _span(log, request, topic, ends[topic]))
     return [span for span in spans if span.start < span.end]
+
+
+async def resolve(
+    log: Log, given: Mapping[str, str], instance: str, clock: Clock
+) -> tuple[ReplayRequest, list[Span], Bounds]:
+    """Fix what a replay with these parameters gives, and write it down. Raises `WrongParameter`, `LogError`."""
+    asked = parse_request(given, clock.now_us())
+    spans = await find_spans(log, asked, clock)
+    filters = {name: value for name, value in given.items() if name in FILTERS}
+    return asked, spans, Bounds(instance, {span.topic: (span.start, span.end) for span in spans}, filters)
+
+
+async def spans_within(log: Log, bounds: Bounds) -> list[Span]:
+    """Return what was written down, as it can still be given. Raises `WrongParameter`, `LogError`."""
+    there = set(await log.topics())
+    for topic in bounds.spans:
+        if topic not in there:
+            raise WrongParameter("topics", f"The log has no topic {topic[:64]}.")
+    ends = await log.ends(sorted(bounds.spans))
+    firsts = dict(zip(ends, await _several(list(ends), log.first), strict=True))
+    for topic, (start, end) in bounds.spans.items():
+        if start < end and not firsts[topic] <= start < end <= ends[topic]:
+            held = f"{topic} holds the offsets from {firsts[topic]} up to, not including, {ends[topic]}."
+            raise WrongParameter("topics", held)
+    return [Span(topic, *span) for topic, span in sorted(bounds.spans.items()) if span[0] < span[1]]
 
 
 async def _settled(log: Log, topics: Sequence[str], as_of_us: int, clock: Clock) -> None:

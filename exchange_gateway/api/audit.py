@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field, JsonValue
-from starlette.responses import StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from broker_adapters.log import LogError
 from exchange_gateway.api.authentication import principal, require
+from exchange_gateway.api.bodies import described, read_json
 from exchange_gateway.api.common import Optional, check_parameters, only_known, problems, wrong
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.replay import PARAMETERS, WrongParameter, parse_request
-from exchange_gateway.replay import find_spans, replay
+from exchange_gateway.core.replay_bounds import Bounds, whose
+from exchange_gateway.replay import find_spans, replay, resolve, spans_within
 from exchange_gateway.telemetry import log_event
 from exchange_gateway.workers.redecide import check_forwarding
 from schemas.identifiers import PARTICIPANT, SUBJECT, TYPE_PREFIX, EventName
@@ -70,6 +72,28 @@ class RecordQuery(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
+class Span(BaseModel):
+    """A part of one topic."""
+
+    begin: int = Field(alias="from", ge=0, description="The first offset.")
+    end: int = Field(alias="to", ge=0, description="The offset behind the last one.")
+
+
+class ReplayBounds(BaseModel):
+    """Where a replay begins and ends in each topic, and which events it selects there."""
+
+    instance: str = Field(description="Whose offsets these are.")
+    filters: dict[str, str] = Field(description="participant, type, subject and cvr, as they were given.")
+    topics: dict[str, Span]
+
+
+_BOUNDS = {
+    "instance": "6d1f7c0a-6a3e-4c3e-9a55-0d1b3c0f6a11",
+    "filters": {"type": "job-order"},
+    "topics": {"pub.0671.job-order": {"from": 0, "to": 17}},
+}
+
+
 class RecordStream(StreamingResponse):
     """Streams lines. What they come from is closed when the client goes, and a fault breaks the answer off."""
 
@@ -111,6 +135,55 @@ async def replay_records(
     try:
         asked = parse_request(query.given(request), gateway.clock.now_us())
         spans = await find_spans(gateway.log, asked, gateway.clock)
+    except WrongParameter as error:
+        wrong(error.parameter, error.detail)
+    return RecordStream(replay(gateway.log, asked, spans), headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/v1/audit/bounds",
+    summary="Fix where a replay begins and ends",
+    response_model=ReplayBounds,
+    responses=problems(403, 503),
+)
+async def replay_bounds(
+    request: Request,
+    auditor: Annotated[Principal, Depends(principal)],
+    query: Annotated[RecordQuery, Query()],
+) -> Response:
+    """Return the offsets that a replay with these parameters would give now: `POST` them for the same bytes, any day.
+
+    They take the parameters of `GET /v1/audit/records`, and wait as that does.
+    """
+    require(auditor, Role.AUDITOR)
+    gateway: Gateway = request.app.state.gateway
+    try:
+        _, _, bounds = await resolve(gateway.log, query.given(request), gateway.instance.name, gateway.clock)
+    except WrongParameter as error:
+        wrong(error.parameter, error.detail)
+    return JSONResponse(bounds.as_json(), headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/v1/audit/records",
+    summary="Replay the log within bounds that were fixed before",
+    response_class=RecordStream,
+    responses={
+        200: {"description": _DOES, "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _LINE}}},
+        **problems(400, 403, 408, 413, 415, 503),
+    },
+    dependencies=[Depends(only_known)],
+    openapi_extra=described(ReplayBounds, _BOUNDS),
+)
+async def replay_within(request: Request, auditor: Annotated[Principal, Depends(principal)]) -> RecordStream:
+    """Return the records within bounds that `GET /v1/audit/bounds` gave: byte for byte the same each time."""
+    require(auditor, Role.AUDITOR)
+    gateway: Gateway = request.app.state.gateway
+    body = await read_json(request, gateway.settings.limits.body_timeout_s)
+    try:
+        bounds = Bounds.of(body)
+        whose(bounds, gateway.instance.name)
+        asked, spans = bounds.request(gateway.clock.now_us()), await spans_within(gateway.log, bounds)
     except WrongParameter as error:
         wrong(error.parameter, error.detail)
     return RecordStream(replay(gateway.log, asked, spans), headers={"Cache-Control": "no-store"})

@@ -13,6 +13,14 @@ from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
 
 FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE…", help=".xlsx, .csv, .json or .ndjson")]
+BoundsOption = Annotated[
+    str | None,
+    typer.Option("--bounds", metavar="FILE|JSON", help="The same bytes as a replay before.", show_default=False),
+]
+WriteBoundsOption = Annotated[
+    Path | None,
+    typer.Option("--write-bounds", metavar="FILE", help="Keep where it begins and ends.", show_default=False),
+]
 Filter = Annotated[str | None, typer.Option(show_default=False)]
 
 
@@ -80,6 +88,8 @@ def replay(
         bool,
         typer.Option("--check-forwarding", help="Decide what was forwarded once more, and print what differs."),
     ] = False,
+    bounds: BoundsOption = None,
+    write_bounds: WriteBoundsOption = None,
     output: Annotated[
         Path | None, typer.Option("-o", help="A file; left out: standard output.", show_default=False)
     ] = None,
@@ -90,7 +100,11 @@ def replay(
 
     From a running gateway; with --data and no address, from a stopped instance's folder.
 
+    At its end it says how to have the same bytes again: with the offsets that it began and ended at.
+
     Example: kommunebro replay --topic 'alliance.vestalliancen.*' --data kommunebro-data
+
+    Example: kommunebro replay --as-of 2026-11-23T00:00:00+01:00 --write-bounds day.json -o day.ndjson
     """
     from exchange_gateway.cli import replaying  # noqa: PLC0415
 
@@ -100,13 +114,16 @@ def replay(
         "subject": subject, "cvr": cvr, "as-of": as_of,
     }  # fmt: skip
     filters = {name: value for name, value in given.items() if value is not None}
-    if check_forwarding and filters:
+    if check_forwarding and (filters or bounds is not None or write_bounds is not None):
         raise Failed(Exit.USAGE, "--check-forwarding goes through everything; leave the filters out.")
+    if bounds is not None and filters:
+        raise Failed(Exit.USAGE, "--bounds says already what is replayed; leave the filters out.")
+    place = replaying.Place(url, token, data)
     with _opened(output) as out:
         if check_forwarding:
-            replaying.check(out, url=url, token=token, data=data)
+            replaying.check(out, place)
         else:
-            replaying.replay(filters, out, url=url, token=token, data=data)
+            replaying.replay(filters, out, place, bounds=bounds, write=write_bounds)
 
 
 def trace(

@@ -21,7 +21,7 @@ from tests.sightings import published, shared
 from tests.support import a_gateway, settings, token
 
 PUB, VEST = "pub.0671.job-order", "alliance.vest.job-order"
-PATH = "/v1/audit/records"
+PATH, BOUNDS = "/v1/audit/records", "/v1/audit/bounds"
 
 
 async def fill(gateway: Gateway) -> None:
@@ -98,6 +98,59 @@ async def test_a_wrong_parameter_is_named(desk: tuple[Gateway, httpx.AsyncClient
         answer = await desk[1].get(PATH, params=query)
         assert answer.status_code == 422, query
         assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{named}"]
+
+
+async def test_bounds_given_back_give_the_same_bytes(desk: tuple[Gateway, httpx.AsyncClient]) -> None:
+    """With filters, of several topics, of one from a time on, of none; whatever is recorded meanwhile."""
+    gateway, client = desk
+    asked: list[dict[str, str]] = [
+        {}, {"participant": "0671", "subject": "1001"}, {"topic": PUB, "from": "1"}, {"topic": "control.*"},
+        {"from": "2020-01-01T00:00:00Z", "cvr": "11111111"}, {"topic": "pub.9999.*"}, {"type": "visit"},
+    ]  # fmt: skip
+    kept = []
+    for parameters in asked:
+        answer = await client.get(BOUNDS, params=parameters)
+        assert answer.status_code == 200, answer.text
+        kept.append((answer.json(), (await client.get(PATH, params=parameters)).content))
+    assert kept[2][0]["topics"] == {PUB: {"from": 1, "to": 2}}
+    await gateway.log.append(PUB, [published("1001"), published("1003")])
+    for bounds, told in kept:
+        answer = await client.post(PATH, json=bounds)
+        assert answer.status_code == 200, answer.text
+        assert answer.content == told
+
+
+async def test_bounds_that_cannot_be_had(desk: tuple[Gateway, httpx.AsyncClient]) -> None:
+    """Another instance's, of what is not there, of what a replay does not give, or no bounds at all."""
+    gateway, client = desk
+    ours = {"instance": gateway.instance.name, "filters": {}, "topics": {PUB: {"from": 0, "to": 2}}}
+    assert (await client.post(PATH, json=ours)).status_code == 200
+    wrong: list[tuple[Any, str]] = [
+        ([], "bounds"),
+        ({**ours, "topic": PUB}, "bounds"),
+        ({**ours, "instance": "another"}, "instance"),
+        ({**ours, "instance": 7}, "instance"),
+        ({**ours, "filters": {"as-of": "2026-01-01T00:00:00Z"}}, "filters"),
+        ({**ours, "filters": {"cvr": 11111111}}, "filters"),
+        ({**ours, "filters": {"cvr": "1"}}, "cvr"),
+        ({**ours, "topics": []}, "topics"),
+        ({**ours, "topics": {PUB: {"from": 0, "to": 3}}}, "topics"),
+        ({**ours, "topics": {PUB: {"from": 1, "to": 0}}}, "topics"),
+        ({**ours, "topics": {PUB: {"from": False, "to": True}}}, "topics"),
+        ({**ours, "topics": {PUB: {"from": 0, "to": 1.5}}}, "topics"),
+        ({**ours, "topics": {PUB: 0}}, "topics"),
+        ({**ours, "topics": {"pub.9999.visit": {"from": 0, "to": 0}}}, "topics"),
+        ({**ours, "topics": {"in.0671": {"from": 0, "to": 0}}}, "topics"),
+        ({**ours, "filters": {"subject": "1"}, "topics": {"control.agreements": {"from": 0, "to": 0}}}, "topics"),
+        ({**ours, "sha256": "0"}, "sha256"),
+    ]
+    for body, named in wrong:
+        answer = await client.post(PATH, json=body)
+        assert answer.status_code == 422, body
+        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{named}"], body
+    reader = token(gateway, "0671", Role.READER)
+    assert (await client.post(PATH, json=ours, headers=reader)).status_code == 403
+    assert (await client.get(BOUNDS, headers=reader)).status_code == 403
 
 
 async def test_it_is_the_auditors(desk: tuple[Gateway, httpx.AsyncClient]) -> None:
