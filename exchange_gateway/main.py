@@ -119,8 +119,9 @@ class Gateway:
             self.log, self.ingest, self.known, self.events, self.steps, self.books,
             digest_key=self.keys.digest, clock=self.clock,
         )  # fmt: skip
-        self.subscriptions = SubscriptionKeeper(self.log, self.clock)
-        await self.subscriptions.fresh()
+        self.subscriptions = SubscriptionKeeper(self.log, self.clock, data, self.instance.name)
+        await self.subscriptions.open()
+        self._closing.push_async_callback(self._last, "subscriptions", self.subscriptions.close)
         self.cursors = CursorSigner(self.keys.digest)
         self.tail = Tail(self.log)
         self.delivery = Delivery(self.log, self.books, self.tail, self.clock)

@@ -37,6 +37,7 @@ LogEvent = Literal[
     "request_failed",
     "shutdown_step_failed",
     "stream_broken_off",
+    "subscriptions_not_kept",
     "worker_failed",
 ]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from broker_adapters.log import NewRecord
 from exchange_gateway.core.access import Role
@@ -305,3 +307,59 @@ async def test_another_gateway_and_a_restart_know_it_all(
             assert subjects(await second.pull(subscription)) == ["1002"]
     async with a_gateway(second_folder, forwarder=False, **kafka) as (gateway, client):
         assert subjects(await Desk(gateway, client).pull(subscription)) == ["1002"]
+
+
+async def test_an_expired_cursor_says_where_to_go_on(tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str) -> None:
+    """410 with the oldest place that the log keeps, over both ways of reading; from there everything left comes."""
+    kafka: dict[str, Any] = {"kafka_bootstrap": kafka_bootstrap, "kafka": {"prefix": kafka_prefix}}
+    async with a_gateway(tmp_path, forwarder=False, **kafka) as (gateway, client):
+        desk = Desk(gateway, client)
+        await two_alliances(gateway, client)
+        await desk.share(VEST, *(shared("vest", str(number)) for number in range(6)))
+        subscription = await desk.subscribe()
+        pulled = await desk.pull(subscription, limit=2)
+        assert (await desk.move(subscription, cursor=pulled["cursor"])).status_code == 200
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(kafka_prefix + VEST, 0): RecordsToDelete(before_offset=4)})
+    await admin.close()
+    # What a gateway has in memory it still gives; this one has nothing yet.
+    async with a_gateway(tmp_path, forwarder=False, **kafka) as (gateway, client):
+        desk = Desk(gateway, client)
+        for way in ("events", "stream"):
+            expired = await desk.ask("GET", f"/{subscription['id']}/{way}")
+            assert (expired.status_code, expired.json()["type"]) == (410, "/problems/cursor-expired")
+        oldest = expired.json()["oldest"]
+        left = await desk.pull(subscription, after=oldest)
+        assert subjects(left) == ["4", "5"]
+        assert (await desk.move(subscription, cursor=oldest)).status_code == 200
+        assert subjects(await desk.pull(subscription)) == ["4", "5"]
+        assert (await desk.ask("GET", f"/{subscription['id']}")).json()["lag"]["events"] == 2
+
+
+async def test_a_stream_ends_when_its_subscription_is_deleted_elsewhere(
+    tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str
+) -> None:
+    """Deleted at one gateway, the stream that another gateway sends ends within moments, after what it had to send."""
+    kafka: dict[str, Any] = {"kafka_bootstrap": kafka_bootstrap, "kafka": {"prefix": kafka_prefix}}
+    async with a_gateway(tmp_path / "a", forwarder=False, **kafka) as (gateway, client):
+        first = Desk(gateway, client)
+        await two_alliances(gateway, client)
+        await first.share(VEST, shared("vest", "1001"))
+        subscription, kept = await first.subscribe(), await first.subscribe()
+        kafka["keys"] = tmp_path / "a" / "instance.keys"
+        async with a_gateway(tmp_path / "b", forwarder=False, **kafka) as (other, other_client):
+            second = Desk(other, other_client)
+            streams = [
+                asyncio.create_task(second.ask("GET", f"/{one['id']}/stream")) for one in (subscription, kept)
+            ]
+            await asyncio.sleep(0.5)
+            assert not streams[0].done()
+            assert (await first.ask("DELETE", f"/{subscription['id']}")).status_code == 204
+            async with asyncio.timeout(10):
+                ended = await streams[0]
+            assert ended.text.startswith("retry: ")
+            assert ended.text.count("event: dk.kommunebro.job-order") == 1
+            assert not streams[1].done()
+            assert (await second.ask("GET", f"/{subscription['id']}/stream")).status_code == 404
+            streams[1].cancel()

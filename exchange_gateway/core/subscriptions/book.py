@@ -68,6 +68,22 @@ class SubscriptionBook:
         """Return all."""
         return list(self._readings.values())
 
+    def dump(self) -> list[Any]:
+        """Return all as JSON can hold it."""
+        return [
+            [one.subscription.body(), one.committed.epoch, one.committed.positions, one.committed_at]
+            for one in self._readings.values()
+        ]
+
+    @classmethod
+    def load(cls, dumped: Any) -> "SubscriptionBook":
+        """Read what `dump` wrote. Raises `KeyError`, `TypeError`, `ValueError`."""
+        book = cls()
+        for body, epoch, positions, at in dumped:
+            subscription = Subscription.of_body(body)
+            book._readings[subscription.id] = Reading(subscription, Cursor(epoch, positions), at)
+        return book
+
     def apply_subscription(self, value: bytes) -> None:
         """Take in a record of `control.subscriptions`. Raises `KeyError`, `TypeError`, `ValueError`."""
         new = Subscription.of(value)

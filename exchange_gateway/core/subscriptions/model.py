@@ -44,29 +44,34 @@ class Subscription:
 
     def record(self) -> NewRecord:
         """Write this version down."""
-        return NewRecord(
-            orjson.dumps({
-                "id": self.id,
-                "participant": self.participant,
-                "version": self.version,
-                "name": self.name,
-                "types": self.types,
-                "alliances": self.alliances,
-                "filter": self.filter,
-                "start": self.start,
-                "positions": self.positions,
-                "createdAt": self.created_at,
-                "changedAt": self.changed_at,
-                "changedBy": self.changed_by,
-                "deleted": self.deleted,
-            }),
-            self.id.encode(),
-        )  # fmt: skip
+        return NewRecord(orjson.dumps(self.body()), self.id.encode())
+
+    def body(self) -> dict[str, Any]:
+        """Return this version as it is written down."""
+        return {
+            "id": self.id,
+            "participant": self.participant,
+            "version": self.version,
+            "name": self.name,
+            "types": self.types,
+            "alliances": self.alliances,
+            "filter": self.filter,
+            "start": self.start,
+            "positions": self.positions,
+            "createdAt": self.created_at,
+            "changedAt": self.changed_at,
+            "changedBy": self.changed_by,
+            "deleted": self.deleted,
+        }
 
     @classmethod
     def of(cls, value: bytes) -> "Subscription":
         """Read what `record` wrote. Raises `KeyError`, `TypeError`, `ValueError`."""
-        body: dict[str, Any] = orjson.loads(value)
+        return cls.of_body(orjson.loads(value))
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> "Subscription":
+        """Read what `body` returned. Raises `KeyError`, `TypeError`, `ValueError`."""
         return cls(
             id=body["id"],
             participant=body["participant"],
