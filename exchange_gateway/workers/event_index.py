@@ -24,8 +24,8 @@ from schemas.identifiers import parse_data_topic
 FILE_NAME = "event-index.sqlite3"
 FORMAT = 1
 
-IDLE_S = 1.0
-"""How often the topics' ends are looked at while nobody waits: what came meanwhile is written in one go."""
+IDLE_S = 5.0
+"""How often the topics' ends are looked at while nobody waits: whoever asks has the index look at once."""
 
 READ_TIMEOUT_S = 5.0
 

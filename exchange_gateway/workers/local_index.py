@@ -48,7 +48,7 @@ class LocalIndex:
         try:
             connection = self._connect()
             if connection.pragma("user_version") == self._number:
-                row = connection.execute("SELECT instance FROM about").fetchone()
+                row = connection.execute("SELECT instance, next FROM about").fetchone()
                 if row is not None and row[0] == self._instance:
                     return
         except DAMAGED:

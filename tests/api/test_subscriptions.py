@@ -19,6 +19,7 @@ from tests.support import a_gateway, agree, token, two_alliances
 
 VEST, NORD = "alliance.vest.job-order", "alliance.nord.job-order"
 PATH = "/v1/subscriptions"
+DELIVERED_TWO = 'kommunebro_delivered_total{door="stream"} 2.0'
 Answer = dict[str, Any]
 
 
@@ -353,10 +354,12 @@ async def test_a_stream_ends_when_its_subscription_is_deleted_elsewhere(
             streams = [
                 asyncio.create_task(second.ask("GET", f"/{one['id']}/stream")) for one in (subscription, kept)
             ]
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(20):
+                while DELIVERED_TWO not in (await other_client.get("/metrics")).text:  # noqa: ASYNC110  # it tells nobody
+                    await asyncio.sleep(0.1)
             assert not streams[0].done()
             assert (await first.ask("DELETE", f"/{subscription['id']}")).status_code == 204
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 ended = await streams[0]
             assert ended.text.startswith("retry: ")
             assert ended.text.count("event: dk.kommunebro.job-order") == 1
