@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from bench import forwarding, latency, memory, publishing, replaying
+from bench import arriving, forwarding, latency, memory, publishing, replaying
 from bench import ground as place
 from bench.figures import Row, machine, show
 from bench.ground import Ground
@@ -47,6 +47,8 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Ground], list[Row]]]] = {
     "forward": ("Forwarding exactly once, beside a bare transaction loop.", forwarding.forward),
     "replay": ("A million records as NDJSON over HTTP, beside bare getmany.", replaying.replay),
     "latency": ("From publishing to visible among a partner's job orders.", latency.latency),
+    "stream": ("From publishing to arrival on a partner's stream.", arriving.stream),
+    "open": ("500 streams and 500 long polls on one gateway, and its memory.", arriving.open_doors),
     "memory": ("The gateway's memory after a million events.", memory.memory),
 }
 
