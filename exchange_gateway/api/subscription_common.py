@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import Response
 
-from broker_adapters.log import Record
 from exchange_gateway.api.authentication import require
 from exchange_gateway.api.common import wrong
 from exchange_gateway.api.problems import Problem
@@ -64,16 +63,6 @@ async def page_of_events(
         detail = f"{error} Was the log restored from an older copy? Rewind, or go on from the committed cursor."
         raise Problem("bad-cursor", detail) from None
     return page, wanted
-
-
-def after_each(records: list[Record], cursor: Cursor) -> list[Cursor]:
-    """Return the cursor that stands behind each of a page's records."""
-    places = dict(cursor.positions)
-    cursors = []
-    for record in records:
-        places[record.topic] = record.offset + 1
-        cursors.append(Cursor(cursor.epoch, dict(places)))
-    return cursors
 
 
 def not_there(subscription_id: str) -> Problem:

@@ -148,9 +148,15 @@ class Delivery:
         firsts = {topic: await self._log.first(topic) for topic in cursor.positions}
         return Cursor(cursor.epoch, {topic: max(place, firsts[topic]) for topic, place in cursor.positions.items()})
 
-    async def wait(self, positions: Mapping[str, int], wanted: frozenset[str], timeout_s: float) -> None:
-        """Return when one of the topics goes on or is made, or after a while."""
-        await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, timeout_s)
+    async def wait(
+        self, positions: Mapping[str, int], wanted: frozenset[str], timeout_s: float, *, streams: bool = False
+    ) -> None:
+        """Return when one of the topics goes on or is made, or after a while; in turn with others who wait.
+
+        streams: with those who wait for streams, who are woken more often than those who pull.
+        """
+        waking = self._tail.streams if streams else self._tail.pulls
+        await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, waking, timeout_s)
 
 
 class _Reading:
