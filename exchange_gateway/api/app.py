@@ -25,9 +25,10 @@ from exchange_gateway.api import (
     trace,
 )
 from exchange_gateway.api.described import describe
-from exchange_gateway.api.direct import Reply
+from exchange_gateway.api.direct import SEND, Reply
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, pulled, usual_pull
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import log_event
@@ -45,6 +46,7 @@ class App:
     """The ASGI application. `/v1/events` never reaches FastAPI: that alone doubled its speed."""
 
     def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
         self._fastapi = build_fastapi(gateway)
         self._metrics = gateway.metrics
@@ -62,7 +64,11 @@ class App:
         try:
             if route is not None:
                 await self._publish(scope, receive, answer)
+            elif (pull := usual_pull(scope)) is not None:
+                route = PATH_OF_PULLS
+                await self._pull(pull, scope, receive, answer)
             else:
+                scope[SEND] = answer
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
                     await self._fastapi(scope, receive, answer)  # type: ignore[arg-type]
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -91,6 +97,11 @@ class App:
             self._metrics.count(self._metrics.requests, ("POST", PATH, str(status)))
 
         return self._publish.submit(scope["headers"], body, answered)
+
+    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
+        response = await pulled(self._gateway, reader, pull, scope)
+        await response(scope, receive, answer)  # type: ignore[arg-type]  # as above
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem that was found outside of a task."""

@@ -13,6 +13,9 @@ from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+IS_GONE, SEND = "kommunebro.is_gone", "kommunebro.send"
+"""In a request's scope: whether its client is gone, and the way to it that no framework wraps."""
+
 Scope = dict[str, Any]
 Application = Callable[..., Any]
 
@@ -86,6 +89,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def start(self, cycle: Any, application: Application) -> None:
         """Start a request's task."""
+        cycle.scope[IS_GONE] = lambda: cycle.disconnected
         super()._start_asgi_task(cycle, application)
 
     def send_direct(self, cycle: Any, status: int, headers: bytes, body: bytes) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from broker_adapters.log import LogError, Record
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import Optional, only_known, problems
+from exchange_gateway.api.direct import SEND
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.subscription_common import (
     LOOK_BYTES,
@@ -54,6 +55,10 @@ class EventStream(StreamingResponse):
     """Streams events, and closes what they come from when the client goes."""
 
     media_type = MEDIA_TYPE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; each of the framework's layers would pass on every piece otherwise."""
+        await super().__call__(scope, receive, scope.get(SEND, send))
 
     async def stream_response(self, send: Send) -> None:
         """Send everything."""
