@@ -76,7 +76,10 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, scope: Scope
     loop = asyncio.get_running_loop()
     began = loop.time()
     deadline = began + min(pull.wait_s, gateway.settings.limits.wait_s_max)
-    page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, pull.limit)
+    if pull.wait_s:
+        await gateway.delivery.turn(WAIT_SLICE_S)
+    patient = pull.wait_s > 0
+    page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, pull.limit, patient=patient)
     while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
         if page.positions == cursor.positions:
             # Nobody is there any more whom the next event could be told.

@@ -49,13 +49,16 @@ async def page_of_events(
     limit: int,
     *,
     fresh: bool = True,
+    patient: bool = False,
     bytes_max: int = PAGE_BYTES,
 ) -> tuple[Page, frozenset[str]]:
-    """Return what comes next, and the topics that were read. Raises `Problem`, `LogError`."""
+    """Return what comes next, and the topics that were read; see `Delivery.page`. Raises `Problem`, `LogError`."""
     delivery = gateway.delivery
     wanted = await delivery.wanted(subscription, reader, fresh=fresh)
     try:
-        page = await delivery.page(subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh)
+        page = await delivery.page(
+            subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh, patient=patient
+        )
     except CursorExpired as error:
         oldest = gateway.cursors.write(subscription.id, error.oldest)
         raise Problem("cursor-expired", str(error), oldest=oldest) from None

@@ -18,9 +18,9 @@ KEPT_BYTES = 16 * 1024 * 1024
 KEPT_OVERHEAD_BYTES = 400
 """What a record costs in memory beside its value."""
 
-STREAM_WAKE_S, PULL_WAKE_S = 0.0004, 0.0012
-"""Between two who are woken, where many wait. About three times what serving one takes, so that hundreds who wait for
-the same topics leave time for everything else; meanwhile more events come together for each of them."""
+STREAM_WAKE_S, PULL_WAKE_S = 0.0007, 0.0012
+"""Between two who are woken, where many wait. Several times what serving one takes, so that hundreds who wait for the
+same topics leave time for everything else; meanwhile more events come together for each of them."""
 
 WAIT_S = 0.2
 """How long one wait for records takes at most: a topic that has just been made is followed after it."""
@@ -75,6 +75,10 @@ class Tail:
     def ends(self, topics: Iterable[str]) -> dict[str, int]:
         """Return where each of the topics ends as far as it was followed; those that are not followed are left out."""
         return {topic: found.end for topic in topics if (found := self._topics.get(topic)) is not None}
+
+    def end(self, topic: str) -> int:
+        """Return where a topic ends that is followed."""
+        return self._topics[topic].end
 
     def covers(self, topic: str, offset: int) -> bool:
         """Whether everything from an offset on is here."""

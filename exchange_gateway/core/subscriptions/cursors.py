@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 _ALLIANCE = "alliance."
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURE_BYTES = 12
 CURSOR_CHARACTERS_MAX = 64 * 1024
 """A participant in every alliance has some 50 topics, which are 2,000 characters."""
@@ -51,7 +52,7 @@ class CursorSigner:
 
     def _written(self, content: list[Any]) -> bytes:
         body = orjson.dumps(content)
-        return base64.urlsafe_b64encode(self._sign(body) + body).rstrip(b"=")
+        return binascii.b2a_base64(self._sign(body) + body, newline=False).translate(_URL_SAFE, b"=")
 
     def read(self, subscription: str, text: str) -> Cursor:
         """Read a cursor that was given to a subscription. Raises `BadCursor`."""
