@@ -117,9 +117,9 @@ class Head:
         content = orjson.dumps(body)
         return Head(self.port, self._token, path).post("application/json", len(content)) + content
 
-    def get(self, path: str) -> bytes:
-        """Return a whole GET request."""
-        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{self._authorization}\r\n".encode()
+    def get(self, path: str, more: str = "") -> bytes:
+        """Return a whole GET request. more: whole header lines."""
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{self._authorization}{more}\r\n".encode()
 
 
 class Requests:

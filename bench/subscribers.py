@@ -26,23 +26,29 @@ _CURSOR = re.compile(rb'"cursor":"([^"]*)"')
 
 
 class Arrivals:
-    """When each of a run's events came to each subscriber. due: when each was to be published, by `perf_counter`."""
+    """When each of a run's events came to each subscriber, and in which order.
+
+    due: when each was to be published, by `perf_counter`. sequences: the events' numbers as they came.
+    """
 
     def __init__(self, template: Template, events: int) -> None:
         self.due = array("d", bytes(8 * events))
         self.seconds = array("d")
         self._find = re.compile(b'"id":"%b([0-9]{12})"' % template.ident(0)[:-12]).findall
         self._counts: dict[str, bytearray] = {}
+        self.sequences: dict[str, array[int]] = {}
 
     def expect(self, subscriber: str) -> None:
         """Count on a subscriber, who shall have each event once."""
         self._counts[subscriber] = bytearray(len(self.due))
+        self.sequences[subscriber] = array("I")
 
     def came(self, subscriber: str, received: bytes) -> None:
         """Take note of the events in what a subscriber received."""
         now, counts = time.perf_counter(), self._counts[subscriber]
-        for found in self._find(received):
-            number = int(found)
+        numbers = [int(found) for found in self._find(received)]
+        self.sequences[subscriber].extend(numbers)
+        for number in numbers:
             counts[number] += 1
             self.seconds.append(now - self.due[number])
 
@@ -74,7 +80,7 @@ class Subscription:
 
     def stream(self, last_id: str = "") -> bytes:
         """Return the request for its stream."""
-        return self.head.get(f"{PATH}/{self.ident}/stream" + (f"?after={last_id}" if last_id else ""))
+        return self.head.get(f"{PATH}/{self.ident}/stream", f"Last-Event-ID: {last_id}\r\n" if last_id else "")
 
     def pull(self, after: str = "", *, limit: int = POLL_EVENTS, wait_s: float = POLL_WAIT_S) -> bytes:
         """Return the request for what comes next."""
@@ -102,8 +108,9 @@ class Stream(asyncio.Protocol):
 
     def __init__(self, name: str, request: bytes, arrivals: Arrivals) -> None:
         self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.Event()
         self.last_id = ""
-        self.is_lost = False
+        self.heard_s = time.perf_counter()
         self._name, self._request, self._arrivals = name, request, arrivals
         self._rest = b""
         self._transport: asyncio.Transport | None = None
@@ -115,6 +122,7 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take note of every event that is whole; an answer's frames lie between them."""
+        self.heard_s = time.perf_counter()
         received = self._rest + data if self._rest else data
         # The last line break is kept, so that the next event's first line has one before it.
         end = received.rfind(b"\n\n") + 1
@@ -132,7 +140,7 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Say so."""
         del error
-        self.is_lost = True
+        self.lost.set()
         if not self.opened.done():
             self.opened.set_result(False)
 

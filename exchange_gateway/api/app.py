@@ -24,11 +24,12 @@ from exchange_gateway.api import (
     subscriptions,
     trace,
 )
+from exchange_gateway.api.connections import Connections
 from exchange_gateway.api.described import describe
 from exchange_gateway.api.direct import SEND, Reply
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
-from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, pulled, usual_pull
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled, usual_pull
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import log_event
@@ -45,10 +46,11 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 class App:
     """The ASGI application. `/v1/events` never reaches FastAPI: that alone doubled its speed."""
 
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: "Gateway", open_files: int | None = None) -> None:
         self._gateway = gateway
+        self.connections = Connections(gateway.settings.limits, open_files)
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
-        self._fastapi = build_fastapi(gateway)
+        self._fastapi = build_fastapi(gateway, self.connections)
         self._metrics = gateway.metrics
         self._ids = map("{:x}".format, itertools.count())
         self._run = secrets.token_hex(4)
@@ -100,7 +102,7 @@ class App:
 
     async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
-        response = await pulled(self._gateway, reader, pull, scope)
+        response = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
         await response(scope, receive, answer)  # type: ignore[arg-type]  # as above
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,7 +144,7 @@ def _problem_of(error: Exception) -> Problem:
     )
 
 
-def build_fastapi(gateway: "Gateway") -> FastAPI:
+def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
     """Return the FastAPI application with all routes but the hot one."""
     app = FastAPI(
         title="Kommunebro",
@@ -150,7 +152,7 @@ def build_fastapi(gateway: "Gateway") -> FastAPI:
         summary="Job orders, company contacts and visits, exchanged between Danish municipalities",
         redoc_url=None,
     )
-    app.state.gateway = gateway
+    app.state.gateway, app.state.connections = gateway, connections
     for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):
         app.include_router(module.router)
     handlers: dict[type[Exception], Handler] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastapi import Response
 
 from exchange_gateway.api.common import LIST_DEFAULT, LIST_MAX
+from exchange_gateway.api.connections import Connections
 from exchange_gateway.api.direct import IS_GONE
 from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
@@ -22,7 +23,8 @@ from exchange_gateway.api.subscription_common import (
     spliced,
 )
 from exchange_gateway.core.access import Principal
-from exchange_gateway.core.subscriptions import Cursor
+from exchange_gateway.core.subscriptions import Cursor, Reading
+from exchange_gateway.workers.delivery import Page
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
@@ -50,6 +52,14 @@ class Pull(NamedTuple):
     after: str | None = None
 
 
+class Waiting:
+    """Where a pull waits: on one of the gateway's connections, whose client can go away."""
+
+    def __init__(self, connections: Connections, scope: Scope) -> None:
+        self.connections = connections
+        self.is_gone: Callable[[], bool] = scope.get(IS_GONE, bool)
+
+
 def usual_pull(scope: Scope) -> Pull | None:
     """Return what a request asks for, if it is a pull and usual in every way."""
     path = _PATH.fullmatch(scope["path"]) if scope["method"] == "GET" else None
@@ -67,12 +77,29 @@ def usual_pull(scope: Scope) -> Pull | None:
     return Pull(path[1], limit, float(values.get(b"wait", 0)), after) if limit <= LIST_MAX else None
 
 
-async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, scope: Scope) -> Response:
+async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> Response:
     """Answer a pull. Raises `Problem`, `LogError`."""
     subscription_id = pull.subscription_id
     one = await reading_of(gateway, reader, subscription_id)
     cursor = one.committed if pull.after is None else cursor_of(gateway, subscription_id, pull.after, "after")
-    is_gone: Callable[[], bool] = scope.get(IS_GONE, bool)
+    if pull.wait_s:
+        waiting.connections.require_place()
+        with waiting.connections.long_request():
+            cursor, page = await _read(gateway, reader, one, cursor, pull, waiting)
+    else:
+        cursor, page = await _read(gateway, reader, one, cursor, pull, waiting)
+    head = {
+        "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
+        "lag": lag_of(gateway, page, one.subscription),
+    }
+    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
+    return spliced(head, b",".join([record.value for record in page.records]))
+
+
+async def _read(
+    gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor, pull: Pull, waiting: Waiting
+) -> tuple[Cursor, Page]:
+    """Return what comes next, and the cursor behind what the filter left out before it."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     deadline = began + min(pull.wait_s, gateway.settings.limits.wait_s_max)
@@ -83,16 +110,11 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, scope: Scope
     while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
         if page.positions == cursor.positions:
             # Nobody is there any more whom the next event could be told.
-            if loop.time() >= deadline or is_gone():
+            if loop.time() >= deadline or waiting.is_gone():
                 break
             slice_s = min(WAIT_SLICE_S, deadline - loop.time())
             await gateway.delivery.wait(page.positions, wanted, slice_s)
         # What the filter left out need not be looked at again.
         cursor = Cursor(cursor.epoch, page.positions)
         page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, pull.limit, fresh=False)
-    head = {
-        "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
-        "lag": lag_of(gateway, page, one.subscription),
-    }
-    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
-    return spliced(head, b",".join([record.value for record in page.records]))
+    return cursor, page

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from broker_adapters.log import LogError, Record
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import Optional, only_known, problems
+from exchange_gateway.api.connections import Connections
 from exchange_gateway.api.direct import SEND
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.subscription_common import (
@@ -100,7 +101,16 @@ async def stream_events(
     # Where the place is wrong, it is told as a problem, before the stream begins.
     await page_of_events(gateway, reader, one.subscription, cursor, 1, bytes_max=LOOK_BYTES)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(_events(gateway, reader, one, cursor), headers=headers)
+    connections: Connections = request.app.state.connections
+    connections.require_place()
+    return EventStream(_counted(connections, _events(gateway, reader, one, cursor)), headers=headers)
+
+
+async def _counted(connections: Connections, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    with connections.long_request():
+        async with aclosing(events):
+            async for piece in events:
+                yield piece
 
 
 @dataclass(slots=True)

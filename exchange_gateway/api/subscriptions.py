@@ -10,7 +10,7 @@ from exchange_gateway.api.authentication import principal, require
 from exchange_gateway.api.bodies import described, read_body
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems, wrong
 from exchange_gateway.api.problems import Problem
-from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, pulled
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled
 from exchange_gateway.api.subscription_common import (
     answer_json,
     cursor_of,
@@ -198,7 +198,8 @@ async def pull_events(
 
     The same comes again until a cursor is committed, so nothing is lost if you fail in between.
     """
-    return await pulled(request.app.state.gateway, reader, Pull(subscription_id, limit, wait, after), request.scope)
+    waiting = Waiting(request.app.state.connections, request.scope)
+    return await pulled(request.app.state.gateway, reader, Pull(subscription_id, limit, wait, after), waiting)
 
 
 @router.post(
