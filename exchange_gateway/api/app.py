@@ -32,7 +32,7 @@ from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, Publis
 from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled, usual_pull
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
-from exchange_gateway.telemetry import log_event
+from exchange_gateway.telemetry import Seldom, log_event
 from schemas.event import Violation
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class App:
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str, error: Exception) -> None:
         problem = _problem_of(error)
+        if isinstance(error, LogError):
+            tell_log_error(self._fastapi.state.unavailable, error)
         if problem.type.name == "internal":
             log_event("request_failed", "error", request_id=request_id, path=scope["path"], error=repr(error)[:500])
         if answer.status:
@@ -153,6 +155,7 @@ def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway, app.state.connections = gateway, connections
+    app.state.unavailable = Seldom("log_unavailable")
     for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):
         app.include_router(module.router)
     handlers: dict[type[Exception], Handler] = {
@@ -171,9 +174,18 @@ async def _on_problem(_: Request, error: Problem) -> Response:
     return problem_response(error)
 
 
-async def _on_log_error(_: Request, error: LogError) -> Response:
-    log_event("log_unavailable", "warning", error=type(error).__name__)
+async def _on_log_error(request: Request, error: LogError) -> Response:
+    tell_log_error(request.app.state.unavailable, error)
     return problem_response(problem_of_log(error))
+
+
+def tell_log_error(unavailable: Seldom, error: LogError) -> None:
+    """Tell the operator what a caller is told as 503."""
+    unavailable.tell(
+        error=f"{type(error).__name__}: {error}"[:300],
+        detail="Callers get 503 and try again; nothing that was acknowledged is lost. Look at the brokers, or at the "
+        "disk of the embedded log; GET /readyz says when it is back.",
+    )
 
 
 async def _on_bad_parameter(_: Request, error: RequestValidationError) -> Response:
