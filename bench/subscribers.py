@@ -73,10 +73,11 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription, and what its subscriber's requests begin with."""
+    """A subscription, what its subscriber's requests begin with, and the cursor that it began with."""
 
     ident: str
     head: Head
+    start: str = ""
 
     def stream(self, last_id: str = "") -> bytes:
         """Return the request for its stream."""
@@ -100,7 +101,8 @@ async def subscribe(head: Head, count: int, **wishes: object) -> list[Subscripti
     for answer in answers:
         if answer.status != 201:
             raise CountsWrong(f"A subscription was refused: {answer.status} {answer.body[:300]!r}")
-    return [Subscription(orjson.loads(answer.body)["id"], head) for answer in answers]
+    made = [orjson.loads(answer.body) for answer in answers]
+    return [Subscription(one["id"], head, one["cursor"]) for one in made]
 
 
 class Stream(asyncio.Protocol):

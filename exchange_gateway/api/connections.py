@@ -25,6 +25,9 @@ RETRY_AFTER_S = 5
 CALM = 0.8
 """Below this part of what it takes the gateway is no longer full, and the next time is told again."""
 
+ANSWERS_BYTES_MAX = 48 * 1024 * 1024
+ANSWER_BYTES_MIN = 64 * 1024
+
 _FULL = "More connections are open than are taken, and each has a request under way."
 
 
@@ -56,6 +59,7 @@ class Connections:
         self._long = 0
         self._refusals, self._cuts = Seldom("places_taken"), Seldom("client_cut_off")
         self.slow_s_max = limits.slow_s_max
+        self.answers = AnswerRoom()
 
     def __len__(self) -> int:
         """Return how many are open."""
@@ -140,6 +144,29 @@ class Connections:
             yield
         finally:
             self._long -= 1
+
+
+class AnswerRoom:
+    """How much of large answers may wait for their clients at once: the fuller it is, the smaller is the next."""
+
+    def __init__(self, bytes_max: int = ANSWERS_BYTES_MAX) -> None:
+        self._bytes_max, self._held = bytes_max, 0
+
+    @contextmanager
+    def reserved(self, most: int) -> Iterator[int]:
+        """Give the size that an answer may have, at most `most`, and hold it while it is made."""
+        size = min(most, max(ANSWER_BYTES_MIN, (self._bytes_max - self._held) // 8))
+        with self.held(size):
+            yield size
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count an answer while it is sent."""
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
 
 
 def refusal(problem: Problem) -> bytes:

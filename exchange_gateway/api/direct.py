@@ -8,6 +8,8 @@ publish, not what is right, and not one word of an error.
 """
 
 import asyncio
+import socket
+import struct
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -21,6 +23,9 @@ IS_GONE, SEND = "kommunebro.is_gone", "kommunebro.send"
 
 HEAD_BYTES_MAX = 128 * 1024
 """A request's line and headers; a cursor of 64 KiB can stand in either."""
+
+HELD_BYTES_MAX = 16 * 1024
+"""What is held for a client beside what the system holds, before whoever writes has to wait."""
 
 TAKEN_BYTES_MIN = 64 * 1024
 """What a client must take within `limits.slow_s_max`."""
@@ -79,6 +84,7 @@ class DirectProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take a place, or answer that there is none."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=HELD_BYTES_MAX)
         refused = self._application.connections.opened(self)
         if refused is not None:
             transport.write(refusal(refused))
@@ -142,6 +148,8 @@ class DirectProtocol(HttpToolsProtocol):
             return
         self._cutting = None
         self._application.connections.tell_cut_off(waiting_bytes)
+        # Else the system would hold what it has for as long as the client goes on reading a byte a second.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def _start_asgi_task(self, cycle: Any, app: Application) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import Response
+from starlette.types import Receive, Send
 
 from exchange_gateway.api.common import LIST_DEFAULT, LIST_MAX
-from exchange_gateway.api.connections import Connections
+from exchange_gateway.api.connections import AnswerRoom, Connections
 from exchange_gateway.api.direct import IS_GONE
 from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
@@ -24,13 +25,15 @@ from exchange_gateway.api.subscription_common import (
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
-from exchange_gateway.workers.delivery import Page
+from exchange_gateway.workers.delivery import PAGE_BYTES, Page
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
 
 SEARCH_S = 5.0
 """How long a pull looks at least for an event that the filter lets through, before it answers with none."""
+
+PIECE_BYTES = 64 * 1024
 
 PATH_OF_PULLS = "/v1/subscriptions/{subscription_id}/events"
 _PATH = re.compile(r"/v1/subscriptions/([A-Za-z0-9_-]{1,64})/events")
@@ -77,6 +80,27 @@ def usual_pull(scope: Scope) -> Pull | None:
     return Pull(path[1], limit, float(values.get(b"wait", 0)), after) if limit <= LIST_MAX else None
 
 
+class PullResponse(Response):
+    """Sends a page in pieces, each when the one before it is on its way, and counts it until then."""
+
+    media_type = "application/json"
+
+    def __init__(self, body: bytes, room: AnswerRoom) -> None:
+        super().__init__(body, headers={"Cache-Control": "no-store"})
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = memoryview(self.body)
+        with self._room.held(len(body)):
+            for begin in range(0, len(body), PIECE_BYTES):
+                piece = body[begin : begin + PIECE_BYTES]
+                more = begin + PIECE_BYTES < len(body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+
 async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> Response:
     """Answer a pull. Raises `Problem`, `LogError`."""
     subscription_id = pull.subscription_id
@@ -93,7 +117,8 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Wai
         "lag": lag_of(gateway, page, one.subscription),
     }
     gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
-    return spliced(head, b",".join([record.value for record in page.records]))
+    body = spliced(head, [record.value for record in page.records])
+    return PullResponse(body, waiting.connections.answers)
 
 
 async def _read(
@@ -106,7 +131,10 @@ async def _read(
     if pull.wait_s:
         await gateway.delivery.turn(WAIT_SLICE_S)
     patient = pull.wait_s > 0
-    page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, pull.limit, patient=patient)
+    with waiting.connections.answers.reserved(PAGE_BYTES) as size:
+        page, wanted = await page_of_events(
+            gateway, reader, one.subscription, cursor, pull.limit, patient=patient, bytes_max=size
+        )
     while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
         if page.positions == cursor.positions:
             # Nobody is there any more whom the next event could be told.
@@ -116,5 +144,8 @@ async def _read(
             await gateway.delivery.wait(page.positions, wanted, slice_s)
         # What the filter left out need not be looked at again.
         cursor = Cursor(cursor.epoch, page.positions)
-        page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, pull.limit, fresh=False)
+        with waiting.connections.answers.reserved(PAGE_BYTES) as size:
+            page, wanted = await page_of_events(
+                gateway, reader, one.subscription, cursor, pull.limit, fresh=False, bytes_max=size
+            )
     return cursor, page

@@ -40,7 +40,7 @@ MEDIA_TYPE = "text/event-stream"
 COMMENT_EVERY_S = 15.0
 """So often something is sent at least, so that proxies and clients see that the connection lives."""
 
-PAGE_RECORDS, PAGE_BYTES = 100, 64 * 1024
+PAGE_RECORDS, PAGE_BYTES = 100, 32 * 1024
 """What one stream holds at most while its client is slow: there may be hundreds."""
 
 RETRY_MS = 2_000

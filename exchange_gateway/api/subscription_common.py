@@ -1,5 +1,6 @@
 """What pulling, streaming and managing subscriptions share: whose it is, its cursor, and what comes next."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -133,12 +134,12 @@ def _age_s(gateway: "Gateway", recorded_at_ms: int) -> float:
     return max(0.0, round(gateway.clock.now_us() / 1e6 - recorded_at_ms / 1e3, 3))
 
 
-def spliced(head: dict[str, Any], events: bytes) -> Response:
-    """Answer with events as they are stored, byte for byte."""
-    body = orjson.dumps(head)[:-1] + b',"events":[' + events + b"]}"
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+def spliced(head: dict[str, Any], events: Iterable[bytes]) -> bytes:
+    """Return an answer's JSON with events as they are stored, byte for byte."""
+    return b"".join((orjson.dumps(head)[:-1], b',"events":[', b",".join(events), b"]}"))
 
 
 def answer_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON that nobody may keep."""
-    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+    """Answer with JSON, given or as bytes, that nobody may keep."""
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")

@@ -112,9 +112,9 @@ async def try_subscription(
     new = await _made(gateway, reader, body)
     wanted = await gateway.delivery.wanted(new, reader)
     found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000)
-    shown = b",".join(record.value for record in found.records[:limit])
+    shown = [record.value for record in found.records[:limit]]
     head = {"lookedAt": found.looked_at, "found": len(found.records), "complete": found.lag_events == 0}
-    return spliced(head, shown)
+    return answer_json(spliced(head, shown))
 
 
 @router.get(

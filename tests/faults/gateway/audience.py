@@ -7,6 +7,7 @@ the topic's order, or it is not the same list.
 import asyncio
 import json
 import time
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,13 +50,26 @@ class Source:
         self.statuses: list[int] = []
         self.without_retry_after = 0
 
-    async def publish(self, per_s: float, batch: int = 10) -> None:
-        """Publish all events in their order, about so many a second."""
+    async def publish(
+        self,
+        per_s: float,
+        batch: int = 10,
+        *,
+        begin: int = 0,
+        events: int | None = None,
+        due: "array[float] | None" = None,
+    ) -> None:
+        """Publish all events, or so many from one on, in their order, about so many a second.
+
+        due: where to write when each was sent first.
+        """
         async with httpx.AsyncClient(headers=self._headers, timeout=20) as client:
-            for begin in range(0, self.events, batch):
+            for first in range(begin, begin + events if events else self.events, batch):
                 began = time.monotonic()
-                body = b"\n".join(self.template.event(number) for number in range(begin, begin + batch))
-                turn = begin // batch
+                if due is not None:
+                    due[first : first + batch] = array("d", [time.perf_counter()] * batch)
+                body = b"\n".join(self.template.event(number) for number in range(first, first + batch))
+                turn = first // batch
                 while not await self._sent(client, self._ports[turn % len(self._ports)], body):
                     turn += 1
                     await asyncio.sleep(AGAIN_S)
@@ -113,6 +127,8 @@ class Audience:
         self.arrivals = Arrivals(source.template, source.events)
         self.listeners: list[Listener] = []
         self.subscriptions: list[Subscription] = []
+        self.first_id = ""
+        """The cursor at which the first subscription begins."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, head: Head, listeners: int) -> None:
@@ -121,14 +137,15 @@ class Audience:
         for number in range(listeners):
             subscription = self.subscriptions[number % len(self.subscriptions)]
             self.listeners.append(Listener(f"listener {number}", self._ports, subscription, self.arrivals))
+        self.first_id = self.subscriptions[0].start
         self._tasks = [asyncio.create_task(listener.run()) for listener in self.listeners]
         while any(listener.stream is None for listener in self.listeners):  # noqa: ASYNC110  # no event for all
             await asyncio.sleep(0.05)
 
-    async def has_all(self, timeout_s: float) -> None:
-        """Return when every listener has every event, or after a while."""
+    async def has_all(self, timeout_s: float, events: int | None = None) -> None:
+        """Return when every listener has every event, or the first ones, or after a while."""
         deadline = time.monotonic() + timeout_s
-        while self.arrivals.missing() and time.monotonic() < deadline:  # noqa: ASYNC110  # no event for all
+        while self.arrivals.missing(events) and time.monotonic() < deadline:  # noqa: ASYNC110  # no event for all
             await asyncio.sleep(0.1)
         # What came twice would come now.
         await asyncio.sleep(0.5)
