@@ -160,8 +160,14 @@ async def open_stream(port: int, name: str, request: bytes, arrivals: Arrivals) 
         )
     except OSError:
         return None
-    async with asyncio.timeout(OPEN_TIMEOUT_S):
-        return stream if await stream.opened else None
+    is_open = False
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            is_open = await stream.opened
+    finally:
+        if not is_open:
+            stream.close()
+    return stream if is_open else None
 
 
 async def open_streams(subscriptions: Sequence[Subscription], arrivals: Arrivals) -> list[Stream]:

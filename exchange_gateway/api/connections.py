@@ -1,8 +1,8 @@
 """How many connections there are, and what becomes of those on which nothing happens.
 
 A connection is idle from when it is opened, or its last answer is sent, until a request's head is here whole. Idle
-ones are worth nothing: they are closed after a while, whatever trickles in on them, and the oldest make room when a
-newcomer finds no place. So whoever opens thousands and leaves them keeps nobody out.
+ones are closed after a while, whatever trickles in on them, and make room when a newcomer finds no place: first those
+on which nothing was ever asked, the oldest first. So whoever opens thousands and leaves them keeps nobody out.
 """
 
 import asyncio
@@ -53,6 +53,7 @@ class Connections:
                 "raise the process's limit of open files (ulimit -n, LimitNOFILE).",
             )  # fmt: skip
         self._open: set[Connection] = set()
+        self._unproven: dict[Connection, float] = {}
         self._idle: dict[Connection, float] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._is_full = False
@@ -69,39 +70,43 @@ class Connections:
         """Take in a new connection, in the place of the oldest idle one if there is no other; or say why not."""
         if len(self._open) >= self._max:
             self._tell_full()
-            oldest = next(iter(self._idle), None)
+            oldest = next(iter(self._unproven), None) or next(iter(self._idle), None)
             if oldest is None:
                 return Problem("too-many-connections", _FULL, headers={"Retry-After": str(RETRY_AFTER_S)})
             self.closed(oldest)
             oldest.give_up()
         self._open.add(connection)
-        self.idle(connection)
+        self._rests(connection, self._unproven)
         return None
 
     def _tell_full(self) -> None:
         if not self._is_full:
             self._is_full = True
             log_event(
-                "connections_exhausted", "warning", open=len(self._open), idle=len(self._idle),
+                "connections_exhausted", "warning", open=len(self._open), idle=len(self._unproven) + len(self._idle),
                 detail="All places are taken: idle connections are closed for new ones, and where each has a request "
                 "under way new ones get 503. Find out who opens them and leaves them, or raise limits.connections_max.",
             )  # fmt: skip
 
     def idle(self, connection: Connection) -> None:
-        """Take note that nothing is under way on a connection."""
+        """Take note that an answer was sent and nothing is under way on a connection."""
         if connection in self._open:
-            loop = asyncio.get_running_loop()
-            self._idle[connection] = loop.time()
-            if self._sweep is None:
-                self._sweep = loop.call_later(SWEEP_S, self._close_the_oldest)
+            self._rests(connection, self._idle)
+
+    def _rests(self, connection: Connection, among: dict[Connection, float]) -> None:
+        loop = asyncio.get_running_loop()
+        among[connection] = loop.time()
+        if self._sweep is None:
+            self._sweep = loop.call_later(SWEEP_S, self._close_the_oldest)
 
     def busy(self, connection: Connection) -> None:
         """Take note of a request."""
+        self._unproven.pop(connection, None)
         self._idle.pop(connection, None)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
-        self._idle.pop(connection, None)
+        self.busy(connection)
         self._open.discard(connection)
         if self._is_full and len(self._open) < self._max * CALM:
             self._is_full = False
@@ -109,13 +114,15 @@ class Connections:
     def _close_the_oldest(self) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() - self._limits.idle_s_max
-        while self._idle:
-            connection, since_s = next(iter(self._idle.items()))
-            if since_s > due_s:
-                break
-            self.closed(connection)
-            connection.give_up()
-        self._sweep = loop.call_later(SWEEP_S, self._close_the_oldest) if self._idle else None
+        for among in (self._unproven, self._idle):
+            while among:
+                connection, since_s = next(iter(among.items()))
+                if since_s > due_s:
+                    break
+                self.closed(connection)
+                connection.give_up()
+        some = self._unproven or self._idle
+        self._sweep = loop.call_later(SWEEP_S, self._close_the_oldest) if some else None
 
     def tell_cut_off(self, waiting_bytes: int) -> None:
         """Take note of a client that did not take its answer."""

@@ -157,6 +157,8 @@ class Audience:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for listener in self.listeners:
             listener.close()
+        # The event loop closes a socket in its next round.
+        await asyncio.sleep(0.05)
 
     def wrong(self, served: Served) -> list[str]:
         """Return whose list is not the topic's, and how; empty when all are."""

@@ -31,7 +31,9 @@ class Findings:
     wrong: list[str]
 
 
-def run(folder: Path, streams: int, times: int, kafka: str | None = None, prefix: str = "") -> Findings:
+def run(
+    folder: Path, streams: int, times: int, kafka: str | None = None, prefix: str = "", *, between_s: float = BETWEEN_S
+) -> Findings:
     """Kill a gateway `times` times with `streams` streams open; on Kafka each of two in turn."""
     arguments: list[str] = []
     if kafka is not None:
@@ -45,20 +47,22 @@ def run(folder: Path, streams: int, times: int, kafka: str | None = None, prefix
             gateways.append(start(folder / "data-1", *arguments, *keys, port=free_port()))
             arguments += keys
         load_alliances(gateways[0])
-        return asyncio.run(_listen(gateways, arguments, streams, times))
+        return asyncio.run(_listen(gateways, arguments, streams, times, between_s))
     finally:
         for served in gateways:
             served.kill()
 
 
-async def _listen(gateways: list[Served], arguments: list[str], streams: int, times: int) -> Findings:
+async def _listen(
+    gateways: list[Served], arguments: list[str], streams: int, times: int, between_s: float
+) -> Findings:
     ports = [port_of(served) for served in gateways]
-    source = Source(gateways[0].data, ports, int(PER_S * BETWEEN_S * times))
+    source = Source(gateways[0].data, ports, int(PER_S * between_s * times))
     audience = Audience(ports, source)
     await audience.open(head_for(gateways[0]), streams)
     publishing = asyncio.create_task(source.publish(PER_S))
     for number in range(times):
-        await asyncio.sleep(BETWEEN_S)
+        await asyncio.sleep(between_s)
         place = number % len(gateways)
         killed = gateways[place]
         killed.kill()

@@ -7,7 +7,6 @@ time each event comes is in the topic's order.
 """
 
 import argparse
-import http.client
 import json
 import random
 import subprocess
@@ -16,7 +15,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import httpx
 
@@ -25,13 +23,9 @@ from tests.faults.gateway.audience import PARTNER, PUBLISHER, TOPIC, load_allian
 from tests.processes import Served, bearer, replayed, serving
 from tests.support import an_event
 
-PAGE_EVENTS = 7
 EVENTS_PER_LIFE = 40
-WORK_S = 0.02
-"""What a subscriber does with a page before it commits it."""
 
 LAST_LIFE_S = 60.0
-OK = 200
 
 
 @dataclass
@@ -49,36 +43,6 @@ class Findings:
     def faultless(self) -> bool:
         """Whether every promise was kept."""
         return not (self.missing or self.twice_after_commit or self.out_of_order)
-
-
-def subscribe_and_work(port: int, token: str, subscription: str, diary: Path) -> None:
-    """Be the subscriber: pull, write down what came, commit, write that down; until killed."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def ask(method: str, path: str, body: str | None = None) -> dict[str, object]:
-        connection.request(method, f"/v1/subscriptions/{subscription}{path}", body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        assert answer.status == OK, content
-        return json.loads(content)  # type: ignore[no-any-return]
-
-    with diary.open("a", encoding="utf-8") as book:
-        while True:
-            pulled = ask("GET", f"/events?limit={PAGE_EVENTS}&wait=5")
-            events: list[dict[str, str]] = pulled["events"]  # type: ignore[assignment]
-            if not events:
-                continue
-            ids = [event["id"] for event in events]
-            _write(book, {"got": ids})
-            time.sleep(WORK_S)
-            ask("POST", "/cursor", json.dumps({"cursor": pulled["cursor"]}))
-            _write(book, {"committed": ids})
-
-
-def _write(book: IO[str], line: object) -> None:
-    book.write(json.dumps(line) + "\n")
-    book.flush()  # the system keeps it when the process is killed
 
 
 def run(folder: Path, times: int, seed: int, *arguments: str) -> Findings:
@@ -101,7 +65,7 @@ def run(folder: Path, times: int, seed: int, *arguments: str) -> Findings:
 
 
 def _start(who: list[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-m", "tests.faults.gateway.killed_subscriber", "--be", *who])
+    return subprocess.Popen([sys.executable, "-m", "tests.faults.gateway.subscriber", *who])
 
 
 def _wait_for_a_line(diary: Path, subscriber: "subprocess.Popen[bytes]") -> None:
@@ -162,10 +126,7 @@ def _compare(lines: list[dict[str, list[str]]], topic: list[str], times: int) ->
 
 
 def main() -> None:
-    """Run the campaign on both logs, and end with status 1 when a promise was broken; or be the subscriber."""
-    if sys.argv[1:2] == ["--be"]:
-        port, token, subscription, diary = sys.argv[2:]
-        subscribe_and_work(int(port), token, subscription, Path(diary))
+    """Run the campaign on both logs, and end with status 1 when a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

@@ -23,8 +23,8 @@ from tests.faults.gateway.audience import Audience, Source, head_for, load_allia
 from tests.processes import Served, serving
 
 PER_S = 50
-WARM_UP_S = 3.0
-AFTER_S = 5.0
+WARM_UP_S = 2.0
+AFTER_S = 3.0
 CATCH_UP_S = 90.0
 PULL_WAIT_S = 5.0
 AGAIN_S = 0.5
@@ -74,16 +74,14 @@ class Puller:
         await asyncio.sleep(AGAIN_S)
 
 
-def campaign(folder: Path, outage_s: float, streams: int, pullers: int) -> Findings:
-    """Run the outage against a gateway and a broker of its own."""
-    kafka = folder / "kafka"
-    bootstrap = local_kafka.up(kafka).bootstrap
-    try:
-        with serving(folder / "data", "--kafka", bootstrap) as served:
-            load_alliances(served)
-            return asyncio.run(_listen(served, kafka, outage_s, streams, pullers))
-    finally:
-        local_kafka.kill(kafka)
+def campaign(folder: Path, kafka: Path, outage_s: float, streams: int, pullers: int, prefix: str = "") -> Findings:
+    """Run the outage against a gateway of its own. kafka: the data folder of a broker that runs."""
+    config = folder / "settings.toml"
+    config.write_text(f'[kafka]\nprefix = "{prefix}"\n')
+    bootstrap = local_kafka.status(kafka).bootstrap
+    with serving(folder / "data", "--kafka", bootstrap, "--config", str(config)) as served:
+        load_alliances(served)
+        return asyncio.run(_listen(served, kafka, outage_s, streams, pullers))
 
 
 async def _listen(served: Served, kafka: Path, outage_s: float, streams: int, pullers: int) -> Findings:
@@ -101,9 +99,11 @@ async def _listen(served: Served, kafka: Path, outage_s: float, streams: int, pu
     before = Counter(str(line["event"]) for line in log_lines(served))
     statuses = sum((puller.statuses for puller in pulling), Counter[int]())
     await asyncio.to_thread(local_kafka.pause, kafka)
-    silence_s = await _silence(audience, outage_s)
+    try:
+        silence_s = await _silence(audience, outage_s)
+    finally:
+        await asyncio.to_thread(local_kafka.resume, kafka)
     during = sum((puller.statuses for puller in pulling), Counter[int]()) - statuses
-    await asyncio.to_thread(local_kafka.resume, kafka)
     await publishing
     await audience.has_all(CATCH_UP_S)
     for task in tasks:
@@ -141,7 +141,12 @@ def main() -> None:
     parser.add_argument("--pullers", type=int, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = campaign(Path(folder), options.seconds, options.streams, options.pullers)
+        kafka = Path(folder) / "kafka"
+        local_kafka.up(kafka)
+        try:
+            found = campaign(Path(folder), kafka, options.seconds, options.streams, options.pullers)
+        finally:
+            local_kafka.kill(kafka)
     print(  # noqa: T201  # a campaign's report
         f"{options.seconds:g} s without the broker: {found.events} events, {len(found.wrong)} wrong "
         f"{found.wrong[:3]}, {found.streams_lost} streams lost, longest silence {found.silence_s:.1f} s, pulls "
