@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from bench import forwarding, latency, memory, publishing, replaying, tracing
+from bench import arriving, forwarding, latency, memory, publishing, pulling, replaying, tracing
 from bench import ground as place
 from bench.figures import Row, machine, show
 from bench.ground import Ground
@@ -36,7 +36,7 @@ WorkOption = Annotated[
     Path | None, typer.Option(help="Keep data and output here; left out: a folder that is removed.", show_default=False)
 ]
 RecordsOption = Annotated[
-    int | None, typer.Option(min=1, help="How many fill the log; left out: a million.", show_default=False)
+    int | None, typer.Option(min=1, help="How many fill the log; left out: each figure's own.", show_default=False)
 ]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes; the figures mean nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -47,6 +47,10 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Ground], list[Row]]]] = {
     "forward": ("Forwarding exactly once, beside a bare transaction loop.", forwarding.forward),
     "replay": ("A million records as NDJSON over HTTP, beside bare getmany.", replaying.replay),
     "latency": ("From publishing to visible among a partner's job orders.", latency.latency),
+    "stream": ("From publishing to arrival on a partner's stream.", arriving.stream),
+    "open": ("500 streams and 500 long polls on one gateway, and its memory.", arriving.open_doors),
+    "pull": ("Pulling a thousand events at a time, beside a bare reader.", pulling.pull),
+    "catch-up": ("A subscriber who was away for a day.", pulling.catch_up),
     "trace": ("Tracing one of a million events, and a thing.", tracing.trace),
     "memory": ("The gateway's memory after a million events.", memory.memory),
 }

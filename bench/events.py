@@ -102,7 +102,7 @@ class Head:
     """What stands before the body of a request to one server. token: None sends no Authorization."""
 
     def __init__(self, port: int, token: str | None = None, path: str = "/v1/events") -> None:
-        self.port, self.path = port, path
+        self.port, self.path, self._token = port, path, token
         self._authorization = f"Authorization: Bearer {token}\r\n" if token else ""
 
     def post(self, media_type: str, body_bytes: int) -> bytes:
@@ -112,9 +112,14 @@ class Head:
             f"Content-Type: {media_type}\r\nContent-Length: {body_bytes}\r\n\r\n"
         ).encode()
 
-    def get(self, path: str) -> bytes:
-        """Return a whole GET request."""
-        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{self._authorization}\r\n".encode()
+    def post_json(self, path: str, body: object) -> bytes:
+        """Return a whole POST request of JSON."""
+        content = orjson.dumps(body)
+        return Head(self.port, self._token, path).post("application/json", len(content)) + content
+
+    def get(self, path: str, more: str = "") -> bytes:
+        """Return a whole GET request. more: whole header lines."""
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{self._authorization}{more}\r\n".encode()
 
 
 class Requests:

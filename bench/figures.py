@@ -72,6 +72,11 @@ def _spread(values: Sequence[float]) -> dict[str, Any] | None:
     return {"median": median, "min": min(values), "max": max(values), "rounds": list(values)}
 
 
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Return a percentile of values in order; 0 where there are none."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
 def _number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"

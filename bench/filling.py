@@ -23,9 +23,9 @@ EVENTS_QUICK = 2_400
 _EVENTS_STEP = EVENTS_IN_BATCH * len(PUBLISHERS)
 
 
-def events_for(ground: Ground) -> int:
+def events_for(ground: Ground, events: int = EVENTS) -> int:
     """Return how many events to fill a log with: a multiple of what the publishers send at once."""
-    wanted = ground.records or (EVENTS_QUICK if ground.quick else EVENTS)
+    wanted = ground.records or (EVENTS_QUICK if ground.quick else events)
     return max(1, wanted // _EVENTS_STEP) * _EVENTS_STEP
 
 

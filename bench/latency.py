@@ -1,24 +1,27 @@
 """`bench latency`: from publishing to visible among a partner's job orders, at a fixed rate, on both logs.
 
-The load is open: each event has its moment, whether or not the ones before it were answered, and the time
-counts from that moment. One event in ten is looked for by its id, again and again, as the partner; the others
-are only load. So the looking is some hundred requests a second and does not become the load itself.
+The load is open, and the time counts from an event's moment in the schedule. One event in ten is looked for by its
+id, again and again, as the partner; the others are only load. So the looking is some hundred requests a second and
+does not become the load itself.
 """
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from bench import ground as place
 from bench.connection import Pool
 from bench.events import PARTNER, PUBLISHER, Head, Requests, Template
-from bench.figures import Row, Target
+from bench.figures import Row, Target, percentile
 from bench.ground import Ground, LogKind
 from bench.load import created
 from bench.processes import Server
 from bench.rounds import settle
+from bench.schedule import on_schedule
 from bench.tally import CountsWrong
 
 EVENTS_PER_S = 200
@@ -37,7 +40,7 @@ def latency(ground: Ground) -> list[Row]:
     rows = []
     for log in LOGS:
         milliseconds = sorted(_on(ground, log))
-        p50, p99 = milliseconds[len(milliseconds) // 2], milliseconds[int(len(milliseconds) * 0.99)]
+        p50, p99 = percentile(milliseconds, 50), percentile(milliseconds, 99)
         name = f"Published to visible at {EVENTS_PER_S} events/s, {log}"
         rows.append(Row(f"{name}: p99", "ms", [p99], target=Target(P99_MS, at_least=False)))
         rows.append(Row("… median", "ms", [p50]))
@@ -65,15 +68,12 @@ class _Run:
     async def measure(self, seconds: float) -> list[float]:
         """Publish at the rate, and return the milliseconds of each event that was looked for."""
         async with Pool(self._port, 32) as publishing, Pool(self._port, 16) as looking:
-            start = time.perf_counter() + 0.1
             warm = int(WARMUP_S * EVENTS_PER_S)
-            tasks = []
-            for number in range(warm + int(seconds * EVENTS_PER_S)):
-                due = start + number / EVENTS_PER_S
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                look = number % LOOK_FOR_EVERY == 0
-                tasks.append(asyncio.create_task(self._one(publishing, looking if look else None, number, due)))
-            took = await asyncio.gather(*tasks)
+
+            def one(number: int, due: float) -> Coroutine[Any, Any, float | None]:
+                return self._one(publishing, None if number % LOOK_FOR_EVERY else looking, number, due)
+
+            took = await on_schedule(warm + int(seconds * EVENTS_PER_S), EVENTS_PER_S, one)
         return [one * 1000 for one in took[warm:] if one is not None]
 
     async def _one(self, publishing: Pool, looking: Pool | None, number: int, due: float) -> float | None:

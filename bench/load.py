@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from bench.connection import Answer, Connection, connect
 from bench.events import Requests
+from bench.figures import percentile
 
 ANSWER_TIMEOUT_S = 60.0
 
@@ -47,9 +48,7 @@ class Outcome:
 
     def percentile_ms(self, percent: float) -> float:
         """Return a percentile of the latency in milliseconds; 0 when nothing was answered."""
-        if not self.latencies_s:
-            return 0.0
-        return self.latencies_s[min(len(self.latencies_s) - 1, int(len(self.latencies_s) * percent / 100))] * 1000
+        return percentile(self.latencies_s, percent) * 1000
 
 
 class _Run:

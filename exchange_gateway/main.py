@@ -32,7 +32,7 @@ from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
 from exchange_gateway.tracing import Tracer
-from exchange_gateway.tuning import tune
+from exchange_gateway.tuning import most_open_files, tune
 from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
@@ -51,6 +51,8 @@ FOLLOW_EVERY_S = 0.1
 
 READY_TIMEOUT_S = 3.0
 SHUTDOWN_S = 10
+UNSENT_BYTES_MAX = 256 * 1024
+"""What the system holds for a client beside what is on its way."""
 
 
 class Gateway:
@@ -260,12 +262,16 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket. Raises `PortInUse`."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise PortInUse(
             f"Cannot listen on {host} port {port}: {error.strerror}. Another program may be using it; "
             "stop that one, or choose another with --port."
         ) from None
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Else the system keeps megabytes for each client that does not read, and we never hear that it does not.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+    return listening
 
 
 class Server(uvicorn.Server):
@@ -294,7 +300,8 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
     listening = listen(settings.host, settings.port)
     try:
         async with Gateway(settings) as gateway:
-            server = Server(server_config(App(gateway), DirectProtocol, settings))
+            app = App(gateway, most_open_files())
+            server = Server(server_config(app, DirectProtocol, settings))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, server.stop)
             tune()
@@ -320,8 +327,7 @@ def server_config(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.limits.connections_max,
-        timeout_keep_alive=30,
+        timeout_keep_alive=settings.limits.idle_s_max,  # type: ignore[arg-type]  # it is handed to the loop as it is
         timeout_graceful_shutdown=SHUTDOWN_S,
         backlog=1024,
     )

@@ -227,6 +227,15 @@ _TABLE = (
         "Send the whole body without long pauses.",
     ),
     ProblemType(
+        "too-many-connections",
+        503,
+        "All places are taken",
+        True,
+        "As many connections, or streams and long polls, are open at this gateway as it takes. Try again after "
+        "`Retry-After` seconds, or at another gateway; the operator can raise `limits.connections_max` and "
+        "`limits.open_max`.",
+    ),
+    ProblemType(
         "too-many-subscriptions",
         409,
         "The participant has as many subscriptions as it may",

@@ -29,7 +29,16 @@ class Limits(_Group):
     in_flight_bytes_max: int = Field(
         64 * 1024 * 1024, gt=0, description="Bytes of bodies being published at once; more wait their turn."
     )
-    connections_max: int = Field(2_000, gt=0, description="Connections open at once; more are answered 503.")
+    connections_max: int = Field(
+        2_000, gt=0, description="Connections open at once; idle ones make room for more, else those are answered 503."
+    )
+    open_max: int = Field(1_500, gt=0, description="Streams and long polls open at once; more are answered 503.")
+    idle_s_max: float = Field(
+        30.0, gt=0, description="Seconds after which a connection is closed on which no whole request's head came."
+    )
+    slow_s_max: float = Field(
+        30.0, gt=0, description="Seconds in which a client must take 64 KiB of its answer, or the rest; else it is cut."
+    )
     subscriptions_max: int = Field(100, gt=0, description="Subscriptions of one participant.")
     wait_s_max: float = Field(60.0, ge=0, description="Seconds for which a pull may wait for events.")
     stream_s_max: float = Field(

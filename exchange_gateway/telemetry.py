@@ -6,6 +6,7 @@ name on the deny list, and nobody hands event data to `log_event`.
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO
 
@@ -15,6 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 LogEvent = Literal[
     "agreement_changed",
     "agreement_unreadable",
+    "client_cut_off",
+    "connections_exhausted",
     "forwarder_failed",
     "forwarder_fenced",
     "forwarder_started",
@@ -31,6 +34,8 @@ LogEvent = Literal[
     "log_unavailable",
     "mailbox_records_lost",
     "mailboxes_created",
+    "open_files_limited",
+    "places_taken",
     "read_model_rebuilt",
     "record_unreadable",
     "replay_broken_off",
@@ -73,6 +78,27 @@ def configure_logging(level: str = "info", *, as_json: bool = True, stream: Text
 def log_event(name: LogEvent, level: Literal["debug", "info", "warning", "error"] = "info", **facts: Any) -> None:
     """Write one fact."""
     getattr(_logger, level)(name, **facts)
+
+
+class Seldom:
+    """Tells of what can happen to hundreds at once: the first time at once, then at most once a minute.
+
+    `untold` in a line: how often it happened since the line before without being told.
+    """
+
+    def __init__(self, name: LogEvent, every_s: float = 60.0) -> None:
+        self._name, self._every_s = name, every_s
+        self._due_s, self._untold = float("-inf"), 0
+
+    def tell(self, **facts: Any) -> None:
+        """Write a warning, or count it."""
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            self._untold += 1
+            return
+        self._due_s = now_s + self._every_s
+        untold, self._untold = self._untold, 0
+        log_event(self._name, "warning", **facts, **({"untold": untold} if untold else {}))
 
 
 class Metrics:

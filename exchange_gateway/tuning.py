@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import resource
 import sys
 
 SWITCH_INTERVAL_S = 0.0005
@@ -40,3 +41,11 @@ def _keep_freed_memory() -> None:
         return  # another C library, with its own ways
     mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
     mallopt(M_MMAP_THRESHOLD, FROM_SYSTEM_BYTES)
+
+
+def most_open_files() -> int | None:
+    """Have this process allowed as many open files as it can ask for, and return their number; None for any number."""
+    most, ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if ceiling != most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
+    return None if ceiling == resource.RLIM_INFINITY else ceiling

@@ -13,8 +13,8 @@ PACKAGES = ("schemas", "broker_adapters", "exchange_gateway", "municipality_conn
 FUNCTION_LINES_MAX = 50
 MODULE_LINES_MAX = 400
 
-VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec"}
-"""The port and its codec are values and promises; the adapters behind it are not for everyone."""
+VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec", "broker_adapters.shared_answer"}
+"""The port, its codec and how many share one question to it; the adapters behind it are not for everyone."""
 
 TOGETHER = {
     "exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.replay_offline",

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 
 from broker_adapters.kafka import topics as topic_making
 from broker_adapters.kafka.appender import Appender
@@ -16,10 +17,13 @@ from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.log import Log, LogClosed, LogError, LogUnavailable, NewRecord, Processor, Reader
+from broker_adapters.shared_answer import SharedAnswer
 
 PROCESSOR_NAME = re.compile(r"[a-z0-9-]+")
 HIDDEN = "state."
 SETTLE_POLL_S = 0.01
+SHARED_ENDS_MAX = 1_000
+"""Sets of topics whose askers share an answer. Hundreds of subscribers ask for the same ends at the same moment."""
 
 
 class KafkaLog(Log):
@@ -33,6 +37,7 @@ class KafkaLog(Log):
         self._links = Links(lambda: Link(settings, "read"))
         self._appender = Appender(settings)
         self._steps: set[asyncio.Task[None]] = set()
+        self._ends: dict[frozenset[str], SharedAnswer[dict[str, int]]] = {}
 
     async def open(self) -> None:
         # It prints some twenty lines a second while a broker is away; what matters comes as an error.
@@ -104,9 +109,18 @@ class KafkaLog(Log):
         return (await self._opened.offsets({topic: EARLIEST}))[topic]
 
     async def end(self, topic: str) -> int:
-        return (await self._opened.offsets({topic: LATEST}))[topic]
+        return (await self.ends([topic]))[topic]
 
     async def ends(self, topics: Iterable[str]) -> dict[str, int]:
+        wanted = frozenset(topics)
+        shared = self._ends.get(wanted)
+        if shared is None:
+            if len(self._ends) >= SHARED_ENDS_MAX:
+                self._ends.clear()
+            shared = self._ends[wanted] = SharedAnswer(partial(self._ask_for_ends, wanted))
+        return dict(await shared.get())
+
+    async def _ask_for_ends(self, topics: frozenset[str]) -> dict[str, int]:
         return await self._opened.offsets(dict.fromkeys(topics, LATEST))
 
     async def offset_at(self, topic: str, recorded_at_ms: int) -> int:

@@ -24,13 +24,15 @@ from exchange_gateway.api import (
     subscriptions,
     trace,
 )
+from exchange_gateway.api.connections import Connections
 from exchange_gateway.api.described import describe
-from exchange_gateway.api.direct import Reply
+from exchange_gateway.api.direct import SEND, Reply
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled, usual_pull
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
-from exchange_gateway.telemetry import log_event
+from exchange_gateway.telemetry import Seldom, log_event
 from schemas.event import Violation
 
 if TYPE_CHECKING:
@@ -44,9 +46,11 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 class App:
     """The ASGI application. `/v1/events` never reaches FastAPI: that alone doubled its speed."""
 
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: "Gateway", open_files: int | None = None) -> None:
+        self._gateway = gateway
+        self.connections = Connections(gateway.settings.limits, open_files)
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
-        self._fastapi = build_fastapi(gateway)
+        self._fastapi = build_fastapi(gateway, self.connections)
         self._metrics = gateway.metrics
         self._ids = map("{:x}".format, itertools.count())
         self._run = secrets.token_hex(4)
@@ -62,7 +66,11 @@ class App:
         try:
             if route is not None:
                 await self._publish(scope, receive, answer)
+            elif (pull := usual_pull(scope)) is not None:
+                route = PATH_OF_PULLS
+                await self._pull(pull, scope, receive, answer)
             else:
+                scope[SEND] = answer
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
                     await self._fastapi(scope, receive, answer)  # type: ignore[arg-type]
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -92,6 +100,11 @@ class App:
 
         return self._publish.submit(scope["headers"], body, answered)
 
+    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
+        response = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
+        await response(scope, receive, answer)  # type: ignore[arg-type]  # as above
+
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem that was found outside of a task."""
         answer = _Answer(send, f"{self._run}-{next(self._ids)}")
@@ -100,6 +113,8 @@ class App:
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str, error: Exception) -> None:
         problem = _problem_of(error)
+        if isinstance(error, LogError):
+            tell_log_error(self._fastapi.state.unavailable, error)
         if problem.type.name == "internal":
             log_event("request_failed", "error", request_id=request_id, path=scope["path"], error=repr(error)[:500])
         if answer.status:
@@ -131,7 +146,7 @@ def _problem_of(error: Exception) -> Problem:
     )
 
 
-def build_fastapi(gateway: "Gateway") -> FastAPI:
+def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
     """Return the FastAPI application with all routes but the hot one."""
     app = FastAPI(
         title="Kommunebro",
@@ -139,7 +154,8 @@ def build_fastapi(gateway: "Gateway") -> FastAPI:
         summary="Job orders, company contacts and visits, exchanged between Danish municipalities",
         redoc_url=None,
     )
-    app.state.gateway = gateway
+    app.state.gateway, app.state.connections = gateway, connections
+    app.state.unavailable = Seldom("log_unavailable")
     for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):
         app.include_router(module.router)
     handlers: dict[type[Exception], Handler] = {
@@ -158,9 +174,18 @@ async def _on_problem(_: Request, error: Problem) -> Response:
     return problem_response(error)
 
 
-async def _on_log_error(_: Request, error: LogError) -> Response:
-    log_event("log_unavailable", "warning", error=type(error).__name__)
+async def _on_log_error(request: Request, error: LogError) -> Response:
+    tell_log_error(request.app.state.unavailable, error)
     return problem_response(problem_of_log(error))
+
+
+def tell_log_error(unavailable: Seldom, error: LogError) -> None:
+    """Tell the operator what a caller is told as 503."""
+    unavailable.tell(
+        error=f"{type(error).__name__}: {error}"[:300],
+        detail="Callers get 503 and try again; nothing that was acknowledged is lost. Look at the brokers, or at the "
+        "disk of the embedded log; GET /readyz says when it is back.",
+    )
 
 
 async def _on_bad_parameter(_: Request, error: RequestValidationError) -> Response:

@@ -52,10 +52,11 @@ def wrong(parameter: str, detail: str) -> NoReturn:
     raise Problem("bad-parameter", f"{parameter}: {detail}", violations=[Violation(f"/{parameter}", "value", detail)])
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """Refuse parameters that the route does not have, or that come twice: a misspelt filter finds too much.
 
-    A dependency, for routes whose parameters all stand in their signature.
+    A dependency, for routes whose parameters all stand in their signature. A coroutine, since FastAPI takes a plain
+    function to another thread.
     """
     known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     check_parameters(request, known)

@@ -7,11 +7,28 @@ for it. What that does not take goes the ordinary way from its beginning, so not
 publish, not what is right, and not one word of an error.
 """
 
+import asyncio
+import socket
+import struct
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from exchange_gateway.api.connections import Connections, refusal
+
+IS_GONE, SEND = "kommunebro.is_gone", "kommunebro.send"
+"""In a request's scope: whether its client is gone, and the way to it that no framework wraps."""
+
+HEAD_BYTES_MAX = 128 * 1024
+"""A request's line and headers; a cursor of 64 KiB can stand in either."""
+
+HELD_BYTES_MAX = 16 * 1024
+"""What is held for a client beside what the system holds, before whoever writes has to wait."""
+
+TAKEN_BYTES_MIN = 64 * 1024
+"""What a client must take within `limits.slow_s_max`."""
 
 Scope = dict[str, Any]
 Application = Callable[..., Any]
@@ -37,6 +54,8 @@ class Reply:
 class Direct(Protocol):
     """An ASGI application that can take some requests without a task."""
 
+    connections: Connections
+
     @abstractmethod
     def is_direct(self, scope: Scope) -> bool:
         """Tell by a request's path and method whether it is worth trying."""
@@ -52,18 +71,89 @@ class DirectProtocol(HttpToolsProtocol):
     _held: Any = None
     """The request whose task is not started yet: between its last header and its last byte."""
 
+    _head_bytes = 0
+    """How much came since the last request's head was whole."""
+
+    _cutting: asyncio.TimerHandle | None = None
+    """Looks whether a client takes what waits for it; set while too much waits."""
+
     @property
     def _application(self) -> Direct:
         return cast("Direct", self.app)
 
+    def connection_made(self, transport: Any) -> None:
+        """Take a place, or answer that there is none."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=HELD_BYTES_MAX)
+        refused = self._application.connections.opened(self)
+        if refused is not None:
+            transport.write(refusal(refused))
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._application.connections.closed(self)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def give_up(self) -> None:
+        """Close an idle connection."""
+        self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         """Read on. What is not whole after one piece goes the ordinary way, with its limits in size and time."""
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes > HEAD_BYTES_MAX and self._is_between_requests:
+            self.transport.abort()
         if self._held is not None:
             cycle, self._held = self._held, None
             self.start(cycle, self.app)
 
+    @property
+    def _is_between_requests(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, which has a limit of its own for its body."""
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or be idle."""
+        super().on_response_complete()
+        if self._is_between_requests:
+            self._application.connections.idle(self)
+
+    def pause_writing(self) -> None:
+        """Give a client some time to take what waits for it."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        if self._cutting is not None:
+            self._cutting.cancel()
+            self._cutting = None
+        super().resume_writing()
+
+    def _watch(self, waiting_bytes: int) -> None:
+        seconds = self._application.connections.slow_s_max
+        self._cutting = self.loop.call_later(seconds, self._cut_off, waiting_bytes)
+
+    def _cut_off(self, before_bytes: int) -> None:
+        waiting_bytes = self.transport.get_write_buffer_size()
+        if before_bytes - waiting_bytes >= TAKEN_BYTES_MIN:
+            self._watch(waiting_bytes)
+            return
+        self._cutting = None
+        self._application.connections.tell_cut_off(waiting_bytes)
+        # Else the system would hold what it has for as long as the client goes on reading a byte a second.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def _start_asgi_task(self, cycle: Any, app: Application) -> None:
+        self._application.connections.busy(self)
         if (
             app is self.app
             and cycle.more_body
@@ -86,6 +176,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def start(self, cycle: Any, application: Application) -> None:
         """Start a request's task."""
+        cycle.scope[IS_GONE] = lambda: cycle.disconnected
         super()._start_asgi_task(cycle, application)
 
     def send_direct(self, cycle: Any, status: int, headers: bytes, body: bytes) -> None:

@@ -3,21 +3,23 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
-from broker_adapters.log import LogError
+from broker_adapters.log import LogError, Record
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import Optional, only_known, problems
+from exchange_gateway.api.connections import Connections
+from exchange_gateway.api.direct import SEND
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.subscription_common import (
     LOOK_BYTES,
     WAIT_SLICE_S,
-    after_each,
     cursor_of,
     not_there,
     page_of_events,
@@ -27,6 +29,7 @@ from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
 from exchange_gateway.telemetry import log_event
 from exchange_gateway.workers.delivery import Page
+from schemas.identifiers import TYPE_PREFIX
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
@@ -37,7 +40,7 @@ MEDIA_TYPE = "text/event-stream"
 COMMENT_EVERY_S = 15.0
 """So often something is sent at least, so that proxies and clients see that the connection lives."""
 
-PAGE_RECORDS, PAGE_BYTES = 100, 64 * 1024
+PAGE_RECORDS, PAGE_BYTES = 100, 32 * 1024
 """What one stream holds at most while its client is slow: there may be hundreds."""
 
 RETRY_MS = 2_000
@@ -53,6 +56,10 @@ class EventStream(StreamingResponse):
     """Streams events, and closes what they come from when the client goes."""
 
     media_type = MEDIA_TYPE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; each of the framework's layers would pass on every piece otherwise."""
+        await super().__call__(scope, receive, scope.get(SEND, send))
 
     async def stream_response(self, send: Send) -> None:
         """Send everything."""
@@ -94,11 +101,28 @@ async def stream_events(
     # Where the place is wrong, it is told as a problem, before the stream begins.
     await page_of_events(gateway, reader, one.subscription, cursor, 1, bytes_max=LOOK_BYTES)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(_events(gateway, reader, one, cursor), headers=headers)
+    connections: Connections = request.app.state.connections
+    connections.require_place()
+    return EventStream(_counted(connections, _events(gateway, reader, one, cursor)), headers=headers)
+
+
+async def _counted(connections: Connections, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    with connections.long_request():
+        async with aclosing(events):
+            async for piece in events:
+                yield piece
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a stream stands. wanted: the topics that it read last, while nothing follows there; else None."""
+
+    cursor: Cursor
+    wanted: frozenset[str] | None = None
 
 
 async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
-    subscription_id = one.subscription.id
+    subscription_id, place = one.subscription.id, _Place(cursor)
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
     sent_s = began_s = loop.time()
@@ -106,13 +130,13 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
     try:
         # In between whoever reads is asked for a valid token again.
         while loop.time() - began_s < gateway.settings.limits.stream_s_max:
-            page = await _next(gateway, reader, subscription_id, cursor)
+            page = await _next(gateway, reader, subscription_id, place)
             if page is not None:
                 if page.records:
-                    yield b"".join(_written(gateway, subscription_id, page.records, cursor))
+                    yield _written(gateway, subscription_id, page.records, place.cursor)
                     gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
                     sent_s = loop.time()
-                cursor = Cursor(cursor.epoch, page.positions)
+                place.cursor = Cursor(cursor.epoch, page.positions)
             if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:
                 yield b":\n\n"
                 sent_s = loop.time()
@@ -123,20 +147,21 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
         gateway.metrics.streams.dec()
 
 
-async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, cursor: Cursor) -> Page | None:
-    """Return what comes next, waiting for it for a moment; None where the log does not answer.
+async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, place: _Place) -> Page | None:
+    """Return what comes next, after waiting for it for a moment; None where the log does not answer.
 
     Raises `Problem` when the subscription was deleted, here or at another gateway.
     """
     try:
+        if place.wanted is not None:
+            await gateway.delivery.wait(place.cursor.positions, place.wanted, WAIT_SLICE_S, streams=True)
         one = (await gateway.subscriptions.recent()).get(subscription_id)
         if one is None:
             raise not_there(subscription_id)
         page, wanted = await page_of_events(
-            gateway, reader, one.subscription, cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
+            gateway, reader, one.subscription, place.cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
         )
-        if page.positions == cursor.positions:
-            await gateway.delivery.wait(page.positions, wanted, WAIT_SLICE_S)
+        place.wanted = None if page.lag_events else wanted
     except LogError as error:
         if not error.retryable:
             raise
@@ -145,15 +170,16 @@ async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, cur
     return page
 
 
-def _written(gateway: "Gateway", subscription_id: str, records: list[Any], cursor: Cursor) -> list[bytes]:
-    write = gateway.cursors.write
-    return [
-        b"id: %b\nevent: %b\ndata: %b\n\n"
-        % (write(subscription_id, place).encode(), _type_of(record.value), record.value)
-        for record, place in zip(records, after_each(records, cursor), strict=True)
-    ]
+def _written(gateway: "Gateway", subscription_id: str, records: list[Record], cursor: Cursor) -> bytes:
+    read = ((record.topic, record.offset) for record in records)
+    cursors = gateway.cursors.write_each(subscription_id, cursor, read)
+    return b"".join([
+        b"id: %b\nevent: %b\ndata: %b\n\n" % (place, _type_in(record.topic), record.value)
+        for record, place in zip(records, cursors, strict=True)
+    ])  # fmt: skip
 
 
-def _type_of(value: bytes) -> bytes:
-    event_type: str = orjson.loads(value)["type"]
-    return event_type.encode()
+@lru_cache(maxsize=1024)
+def _type_in(topic: str) -> bytes:
+    """Return the type that a topic's events have, without reading them."""
+    return (TYPE_PREFIX + topic.rpartition(".")[2]).encode()

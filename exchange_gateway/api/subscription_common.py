@@ -1,11 +1,11 @@
 """What pulling, streaming and managing subscriptions share: whose it is, its cursor, and what comes next."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Response
 
-from broker_adapters.log import Record
 from exchange_gateway.api.authentication import require
 from exchange_gateway.api.common import wrong
 from exchange_gateway.api.problems import Problem
@@ -50,13 +50,16 @@ async def page_of_events(
     limit: int,
     *,
     fresh: bool = True,
+    patient: bool = False,
     bytes_max: int = PAGE_BYTES,
 ) -> tuple[Page, frozenset[str]]:
-    """Return what comes next, and the topics that were read. Raises `Problem`, `LogError`."""
+    """Return what comes next, and the topics that were read; see `Delivery.page`. Raises `Problem`, `LogError`."""
     delivery = gateway.delivery
     wanted = await delivery.wanted(subscription, reader, fresh=fresh)
     try:
-        page = await delivery.page(subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh)
+        page = await delivery.page(
+            subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh, patient=patient
+        )
     except CursorExpired as error:
         oldest = gateway.cursors.write(subscription.id, error.oldest)
         raise Problem("cursor-expired", str(error), oldest=oldest) from None
@@ -64,16 +67,6 @@ async def page_of_events(
         detail = f"{error} Was the log restored from an older copy? Rewind, or go on from the committed cursor."
         raise Problem("bad-cursor", detail) from None
     return page, wanted
-
-
-def after_each(records: list[Record], cursor: Cursor) -> list[Cursor]:
-    """Return the cursor that stands behind each of a page's records."""
-    places = dict(cursor.positions)
-    cursors = []
-    for record in records:
-        places[record.topic] = record.offset + 1
-        cursors.append(Cursor(cursor.epoch, dict(places)))
-    return cursors
 
 
 def not_there(subscription_id: str) -> Problem:
@@ -141,12 +134,12 @@ def _age_s(gateway: "Gateway", recorded_at_ms: int) -> float:
     return max(0.0, round(gateway.clock.now_us() / 1e6 - recorded_at_ms / 1e3, 3))
 
 
-def spliced(head: dict[str, Any], events: bytes) -> Response:
-    """Answer with events as they are stored, byte for byte."""
-    body = orjson.dumps(head)[:-1] + b',"events":[' + events + b"]}"
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+def spliced(head: dict[str, Any], events: Iterable[bytes]) -> bytes:
+    """Return an answer's JSON with events as they are stored, byte for byte."""
+    return b"".join((orjson.dumps(head)[:-1], b',"events":[', b",".join(events), b"]}"))
 
 
 def answer_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON that nobody may keep."""
-    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+    """Answer with JSON, given or as bytes, that nobody may keep."""
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")

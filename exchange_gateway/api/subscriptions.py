@@ -1,6 +1,5 @@
 """`/v1/subscriptions`: what a participant's system wants to hear of, and pulling it."""
 
-import asyncio
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,14 +10,12 @@ from exchange_gateway.api.authentication import principal, require
 from exchange_gateway.api.bodies import described, read_body
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems, wrong
 from exchange_gateway.api.problems import Problem
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled
 from exchange_gateway.api.subscription_common import (
-    WAIT_SLICE_S,
     answer_json,
     cursor_of,
     description,
-    lag_of,
     not_there,
-    page_of_events,
     reading_of,
     spliced,
     start_of,
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
 
 router = APIRouter(tags=["subscriptions"])
-
-SEARCH_S = 5.0
-"""How long a pull looks at least for an event that the filter lets through, before it answers with none."""
 
 _EXAMPLE = {
     "name": "Svejsere i Vestalliancen",
@@ -118,9 +112,9 @@ async def try_subscription(
     new = await _made(gateway, reader, body)
     wanted = await gateway.delivery.wanted(new, reader)
     found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000)
-    shown = b",".join(record.value for record in found.records[:limit])
+    shown = [record.value for record in found.records[:limit]]
     head = {"lookedAt": found.looked_at, "found": len(found.records), "complete": found.lag_events == 0}
-    return spliced(head, shown)
+    return answer_json(spliced(head, shown))
 
 
 @router.get(
@@ -186,7 +180,7 @@ async def delete_subscription(request: Request, subscription_id: str, reader: Re
 
 
 @router.get(
-    "/v1/subscriptions/{subscription_id}/events",
+    PATH_OF_PULLS,
     summary="Pull events",
     response_model=PullAnswer,
     responses=problems(403, 404, 410, 503),
@@ -204,28 +198,8 @@ async def pull_events(
 
     The same comes again until a cursor is committed, so nothing is lost if you fail in between.
     """
-    gateway: Gateway = request.app.state.gateway
-    one = await reading_of(gateway, reader, subscription_id)
-    cursor = one.committed if after is None else cursor_of(gateway, subscription_id, after, "after")
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    deadline = began + min(wait, gateway.settings.limits.wait_s_max)
-    page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, limit)
-    while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
-        if page.positions == cursor.positions:
-            if loop.time() >= deadline:
-                break
-            slice_s = min(WAIT_SLICE_S, deadline - loop.time())
-            await gateway.delivery.wait(page.positions, wanted, slice_s)
-        # What the filter left out need not be looked at again.
-        cursor = Cursor(cursor.epoch, page.positions)
-        page, wanted = await page_of_events(gateway, reader, one.subscription, cursor, limit, fresh=False)
-    head = {
-        "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
-        "lag": lag_of(gateway, page, one.subscription),
-    }
-    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
-    return spliced(head, b",".join(record.value for record in page.records))
+    waiting = Waiting(request.app.state.connections, request.scope)
+    return await pulled(request.app.state.gateway, reader, Pull(subscription_id, limit, wait, after), waiting)
 
 
 @router.post(

@@ -1,5 +1,6 @@
 """Read what is next for a subscriber: from memory where it is new, from the log where the subscriber is behind."""
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from dataclasses import dataclass
 from broker_adapters.log import READ_RECORDS, Log, OffsetOutOfRange, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal
+from exchange_gateway.core.agreements import AgreementBook
 from exchange_gateway.core.subscriptions import EARLIEST, LATEST, Cursor, Subscription, owner_of, wanted_topics
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.fresh_topics import FreshTopics
+from exchange_gateway.workers.recent import RECENT_S
 from exchange_gateway.workers.tail import Tail
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -56,16 +59,27 @@ class Delivery:
         self._log, self._books, self._tail, self._clock = log, books, tail, clock
         self._fresh_topics = FreshTopics(log)
         self._there: frozenset[str] = frozenset()
+        self._recent: dict[tuple[object, ...], frozenset[str]] = {}
+        self._recent_until_s = 0.0
 
     async def wanted(self, subscription: Subscription, reader: Principal, *, fresh: bool = True) -> frozenset[str]:
         """Return the topics that the subscriber may read now, there already or not. Raises `LogError`.
 
         fresh: by the agreements in the log at this moment; else they may be a second old.
         """
-        book = await (self._books.fresh() if fresh else self._books.recent())
-        return wanted_topics(
-            subscription.types, subscription.alliances, reader.participants, book, self._clock.now_us()
-        )
+        if fresh:
+            return self._wanted(subscription, reader, await self._books.fresh())
+        book, now_s = await self._books.recent(), asyncio.get_running_loop().time()
+        if now_s >= self._recent_until_s:
+            self._recent, self._recent_until_s = {}, now_s + RECENT_S / 2
+        wishes = (subscription.types, subscription.alliances, reader.participants)
+        if wishes not in self._recent:
+            self._recent[wishes] = self._wanted(subscription, reader, book)
+        return self._recent[wishes]
+
+    def _wanted(self, subscription: Subscription, reader: Principal, book: AgreementBook) -> frozenset[str]:
+        now_us = self._clock.now_us()
+        return wanted_topics(subscription.types, subscription.alliances, reader.participants, book, now_us)
 
     async def places(self, wanted: frozenset[str], start: str | int) -> dict[str, int]:
         """Return where a start stands in each topic: `earliest`, `latest`, or a time (UTC milliseconds).
@@ -94,11 +108,13 @@ class Delivery:
         limit: int,
         bytes_max: int = PAGE_BYTES,
         fresh: bool = True,
+        patient: bool = False,
     ) -> Page:
         """Return what comes next after a cursor, without waiting.
 
         wanted: the topics that the subscriber may read. fresh: everything that is in the log now is looked at; else
-        what the tail has come to. Raises `LogError`, `CursorExpired`, `CursorAhead`.
+        what the tail has come to. patient: where the tail has something, the rest may come later. Raises `LogError`,
+        `CursorExpired`, `CursorAhead`.
         """
         ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
         page = Page([], dict(cursor.positions))
@@ -110,6 +126,8 @@ class Delivery:
                 raise CursorAhead(topic, place, ends[topic])
             if place < ends[topic]:
                 behind[topic] = place
+                if patient and self._tail.covers(topic, place) and self._tail.end(topic) > place:
+                    ends[topic] = self._tail.end(topic)
         reading = _Reading(subscription, reader, page, limit, bytes_max)
         for topic in [topic for topic, place in behind.items() if self._covers(topic, place, ends[topic])]:
             self._from_tail(reading, topic, behind.pop(topic), ends[topic])
@@ -119,7 +137,7 @@ class Delivery:
         return page
 
     def _covers(self, topic: str, place: int, end: int) -> bool:
-        return self._tail.covers(topic, place) and self._tail.ends([topic])[topic] >= end
+        return self._tail.covers(topic, place) and self._tail.end(topic) >= end
 
     def _from_tail(self, reading: "_Reading", topic: str, place: int, end: int) -> None:
         while place < end and not reading.is_full:
@@ -148,9 +166,19 @@ class Delivery:
         firsts = {topic: await self._log.first(topic) for topic in cursor.positions}
         return Cursor(cursor.epoch, {topic: max(place, firsts[topic]) for topic, place in cursor.positions.items()})
 
-    async def wait(self, positions: Mapping[str, int], wanted: frozenset[str], timeout_s: float) -> None:
-        """Return when one of the topics goes on or is made, or after a while."""
-        await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, timeout_s)
+    async def turn(self, timeout_s: float) -> None:
+        """Return when it is a pull's turn: at once, unless hundreds pull."""
+        await self._tail.pulls.turn(timeout_s)
+
+    async def wait(
+        self, positions: Mapping[str, int], wanted: frozenset[str], timeout_s: float, *, streams: bool = False
+    ) -> None:
+        """Return when one of the topics goes on or is made, or after a while; in turn with others who wait.
+
+        streams: with those who wait for streams, who are woken more often than those who pull.
+        """
+        waking = self._tail.streams if streams else self._tail.pulls
+        await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, waking, timeout_s)
 
 
 class _Reading:
@@ -169,15 +197,21 @@ class _Reading:
 
     def take(self, records: Sequence[Record], following: Mapping[str, int]) -> None:
         """Take in records until the page is full. following: where to go on in each topic when all are taken."""
-        places = dict(following)
+        page, places = self.page, dict(following)
+        own, lets_through, kept = self._own, self._wanted.lets_through, page.records
+        room = self._limit - len(kept)
+        taken = min(len(records), PASSED_OVER_MAX - page.looked_at)
         for index, record in enumerate(records):
-            if self.is_full:
+            if index >= taken or room <= 0 or self.bytes_left <= 0:
                 # What does not fit any more comes again.
                 places |= {left.topic: left.offset for left in reversed(records[index:])}
+                taken = index
                 break
-            self.page.looked_at += 1
-            self.page.newest_ms = record.recorded_at_ms
-            if owner_of(record) not in self._own and self._wanted.lets_through(record):
-                self.page.records.append(record)
+            if owner_of(record) not in own and lets_through(record):
+                kept.append(record)
+                room -= 1
                 self.bytes_left -= len(record.value)
-        self.page.positions.update(places)
+        if taken:
+            page.newest_ms = records[taken - 1].recorded_at_ms
+        page.looked_at += taken
+        page.positions.update(places)

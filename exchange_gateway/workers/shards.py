@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
 
-from broker_adapters.log import Fenced, Log, LogClosed, LogError
+from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable
 from exchange_gateway.core.agreements import UnreadableAgreement
-from exchange_gateway.telemetry import LogEvent, log_event
+from exchange_gateway.telemetry import LogEvent, Seldom, log_event
 
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
@@ -45,6 +45,7 @@ class Shards:
         self._log, self._run_shard, self._name = log, run_shard, name
         self._fenced: LogEvent = fenced
         self._failed: LogEvent = failed
+        self._away = Seldom(failed)
 
     async def run(self, assignments: Assignments) -> None:
         """Run until cancelled. Raises `LogError` when the log does not say which shards to run."""
@@ -72,6 +73,9 @@ class Shards:
                 if await self._log_is_closed():
                     return
                 log_event(self._failed, "warning", shard=shard, error=f"LogClosed: {error}"[:300])
+            except LogUnavailable as error:
+                # All shards fail at once, and again and again until the log is back.
+                self._away.tell(shard=shard, error=f"{type(error).__name__}: {error}"[:300])
             except (LogError, UnreadableAgreement) as error:
                 log_event(self._failed, "warning", shard=shard, error=f"{type(error).__name__}: {error}"[:300])
             except Exception as error:  # noqa: BLE001  # a shard that nobody runs is worse than one that tries again

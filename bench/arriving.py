@@ -1,0 +1,166 @@
+"""`bench stream` and `bench open`: from publishing to arrival at subscribers, one stream or hundreds, on both logs.
+
+The load is open, and the time counts from an event's moment in the schedule until its bytes are at a subscriber.
+Every subscriber wants everything, the hardest case: with 1,000 of them an event arrives 1,000 times. Each arrival is
+counted by the event's id, so a lost or a doubled one makes the benchmark fail.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import uvloop
+
+from bench import ground as place
+from bench.connection import Pool
+from bench.events import PUBLISHER, Head, Template
+from bench.figures import Row, Target, percentile
+from bench.ground import Ground, LogKind
+from bench.load import created
+from bench.processes import Server
+from bench.rounds import settle
+from bench.schedule import on_schedule
+from bench.subscribers import Arrivals, Subscription, open_pollers, open_streams, subscribe
+from bench.tally import CountsWrong
+
+SECONDS = 30.0
+SECONDS_QUICK = 1.5
+WARMUP_S = 3.0
+WARMUP_S_QUICK = 0.5
+LAST_TIMEOUT_S = 30.0
+LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
+PARTNERS = [f"{number:04d}" for number in range(801, 811)]
+"""As many that none has more subscriptions than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who listens, and how often an event is published."""
+
+    streams: int
+    polls: int
+    per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of one run. peak_mb: the gateway's resident memory at most."""
+
+    milliseconds: list[float]
+    peak_mb: float
+    answers_per_poll_and_s: float
+
+
+ONE = Crowd(streams=1, polls=0, per_s=200)
+MANY = Crowd(streams=500, polls=500, per_s=50)
+MANY_QUICK = Crowd(streams=20, polls=20, per_s=50)
+ONE_P99_MS = 150.0
+MANY_P99_MS = 1000.0
+MANY_MB_MAX = 300.0
+
+
+def stream(ground: Ground) -> list[Row]:
+    """Measure one stream at 200 events/s on both logs. Raises `CountsWrong` when an event is lost or comes twice."""
+    rows = []
+    for log in LOGS:
+        found = _on(ground, log, ONE)
+        name = f"Published to arrived on a stream at {ONE.per_s:g} events/s, {log}"
+        rows += _latency_rows(name, found, ONE_P99_MS)
+    return rows
+
+
+def open_doors(ground: Ground) -> list[Row]:
+    """Measure 500 streams and 500 long polls at 50 events/s on both logs. Raises `CountsWrong`."""
+    crowd = MANY_QUICK if ground.quick else MANY
+    rows = []
+    for log in LOGS:
+        found = _on(ground, log, crowd)
+        name = f"{crowd.streams} streams and {crowd.polls} long polls at {crowd.per_s:g} events/s, {log}"
+        rows += _latency_rows(name, found, MANY_P99_MS)
+        rows.append(Row("… the gateway's memory at most", "MB", [found.peak_mb], target=_at_most(MANY_MB_MAX)))
+        rows.append(Row("… answers to a long poll", "1/s", [found.answers_per_poll_and_s]))
+    return rows
+
+
+def _at_most(value: float) -> Target:
+    return Target(value, at_least=False)
+
+
+def _latency_rows(name: str, found: Found, p99_ms: float) -> list[Row]:
+    took = found.milliseconds
+    return [
+        Row(f"{name}: p99", "ms", [percentile(took, 99)], target=_at_most(p99_ms)),
+        Row("… median", "ms", [percentile(took, 50)]),
+        Row("… longest", "ms", [took[-1]]),
+    ]
+
+
+def _on(ground: Ground, log: LogKind, crowd: Crowd) -> Found:
+    data = ground.work / f"gateway-arriving-{log}"
+    with place.gateway(ground, data, log, forwarder=True) as server:
+        place.load_alliances(server, data, [place.bench_agreement(1, [PUBLISHER, *PARTNERS])])
+        settle(server, ground, busy_below=0.3)
+        port = server.port or 0
+        publisher = Head(port, place.token(data, "publisher"))
+        partners = [Head(port, place.token(data, "reader", participant=partner)) for partner in PARTNERS]
+        run = _Run(server, publisher, partners, crowd)
+        return uvloop.run(run.measure(ground.quick))
+
+
+class _Run:
+    def __init__(self, server: Server, publisher: Head, partners: list[Head], crowd: Crowd) -> None:
+        self._server, self._partners, self._crowd = server, partners, crowd
+        self._template = Template(place.new_run())
+        self._port = publisher.port
+        self._requests = self._template.single_requests(publisher)
+
+    async def measure(self, quick: bool) -> Found:
+        """Publish at the rate, and return what came of it."""
+        warm = int((WARMUP_S_QUICK if quick else WARMUP_S) * self._crowd.per_s)
+        events = warm + int((SECONDS_QUICK if quick else SECONDS) * self._crowd.per_s)
+        arrivals = Arrivals(self._template, events)
+        subscriptions = await self._subscriptions(max(self._crowd.streams, self._crowd.polls))
+        async with AsyncExitStack() as closing:
+            for stream in await open_streams(subscriptions[: self._crowd.streams], arrivals):
+                closing.callback(stream.close)
+            pollers = await open_pollers(subscriptions[: self._crowd.polls], arrivals)
+            for poller in pollers:
+                closing.callback(poller.close)
+            publishing = await closing.enter_async_context(Pool(self._port, 32))
+            await self._publish(publishing, arrivals, range(warm))
+            # The first events make the topics, which takes its time on Kafka and comes once in a topic's life.
+            await self._arrived(arrivals, warm)
+            arrivals.forget_times()
+            answered = sum(poller.answers for poller in pollers)
+            await self._publish(publishing, arrivals, range(warm, events))
+            await self._arrived(arrivals, events)
+            answered = sum(poller.answers for poller in pollers) - answered
+        arrivals.check()
+        seconds = (events - warm) / self._crowd.per_s
+        return Found(
+            sorted(one * 1000 for one in arrivals.seconds),
+            self._server.peak_rss_bytes() / 1e6,
+            answered / seconds / max(1, len(pollers)),
+        )
+
+    async def _subscriptions(self, count: int) -> list[Subscription]:
+        each = -(-count // len(self._partners))
+        made = [await subscribe(head, each) for head in self._partners[: -(-count // each)]]
+        return [one for some in made for one in some]
+
+    async def _publish(self, publishing: Pool, arrivals: Arrivals, numbers: range) -> None:
+        async def one(index: int, due: float) -> None:
+            number = numbers[index]
+            arrivals.due[number] = due
+            answer = await publishing.ask(self._requests.request(number))
+            if not created(answer):
+                raise CountsWrong(f"Event {number} was answered {answer.status}: {answer.body[:300]!r}")
+
+        await on_schedule(len(numbers), self._crowd.per_s, one)
+
+    @staticmethod
+    async def _arrived(arrivals: Arrivals, events: int) -> None:
+        for _ in range(int(LAST_TIMEOUT_S / 0.1)):
+            if not arrivals.missing(events):
+                return
+            await asyncio.sleep(0.1)
