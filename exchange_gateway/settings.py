@@ -59,6 +59,23 @@ class Tokens(_Group):
     audience: str = Field("kommunebro", description="`aud` that a token must name.")
 
 
+class Telemetry(_Group):
+    """Where traces go, and where a forwarder alone tells its metrics."""
+
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Where spans are sent by OTLP over HTTP, such as `http://127.0.0.1:4318`; left out: nowhere.",
+    )
+    sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the publishing requests without a `traceparent` that are traced."
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="The port of `forward` for `/metrics`; left out: none; 0 takes a free one."
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address that `forward` has that port on.")
+
+
 class Settings(BaseSettings):
     """All settings of one gateway or forwarder."""
 
@@ -87,6 +104,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     kafka: Kafka = Kafka()
     tokens: Tokens = Tokens()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(

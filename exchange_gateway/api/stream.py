@@ -22,6 +22,7 @@ from exchange_gateway.api.subscription_common import (
     not_there,
     page_of_events,
     reading_of,
+    tell_delivered,
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
@@ -94,10 +95,11 @@ async def stream_events(
     # Where the place is wrong, it is told as a problem, before the stream begins.
     await page_of_events(gateway, reader, one.subscription, cursor, 1, bytes_max=LOOK_BYTES)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(_events(gateway, reader, one, cursor), headers=headers)
+    return EventStream(_events(request, reader, one, cursor), headers=headers)
 
 
-async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+async def _events(request: Request, reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+    gateway: Gateway = request.app.state.gateway
     subscription_id = one.subscription.id
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
@@ -110,7 +112,7 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
             if page is not None:
                 if page.records:
                     yield b"".join(_written(gateway, subscription_id, page.records, cursor))
-                    gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
+                    tell_delivered(gateway, request, "stream", subscription_id, page.records)
                     sent_s = loop.time()
                 cursor = Cursor(cursor.epoch, page.positions)
             if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:

@@ -22,6 +22,7 @@ from exchange_gateway.api.subscription_common import (
     reading_of,
     spliced,
     start_of,
+    tell_delivered,
 )
 from exchange_gateway.api.subscription_models import (
     ChangedSubscription,
@@ -224,7 +225,7 @@ async def pull_events(
         "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
         "lag": lag_of(gateway, page, one.subscription),
     }
-    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
+    tell_delivered(gateway, request, "pull", subscription_id, page.records)
     return spliced(head, b",".join(record.value for record in page.records))
 
 
