@@ -42,7 +42,7 @@ from schemas.identifiers import CONTROL_TOPICS
 from schemas.registry import Registry
 
 if TYPE_CHECKING:
-    from exchange_gateway.tracing import Tracing
+    from exchange_gateway.spans import Tracing
 
 FOLLOW_EVERY_S = 0.1
 """How often a gateway on Kafka looks for events that other gateways took in."""
@@ -211,7 +211,7 @@ def make_tracing(settings: Settings, metrics: Metrics) -> "Tracing | None":
     telemetry = settings.telemetry
     if telemetry.otlp_endpoint is None:
         return None
-    from exchange_gateway.tracing import Tracing  # noqa: PLC0415
+    from exchange_gateway.spans import Tracing  # noqa: PLC0415
 
     return Tracing(
         telemetry.otlp_endpoint, ratio=telemetry.sample_ratio, version=version("kommunebro"), metrics=metrics

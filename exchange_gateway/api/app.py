@@ -25,7 +25,7 @@ from schemas.event import Violation
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
-    from exchange_gateway.tracing import Tracing
+    from exchange_gateway.spans import Tracing
 
 CHOSEN = "kommunebro.chosen"
 """Where a request's scope says whether it is traced, once that is decided."""

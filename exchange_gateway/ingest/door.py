@@ -29,7 +29,7 @@ from schemas.named_tuples import new_tuple
 from schemas.registry import Registry
 
 if TYPE_CHECKING:
-    from exchange_gateway.tracing import Tracing
+    from exchange_gateway.spans import Tracing
 
 Door = Literal["http", "native"]
 """The way that an event came."""

@@ -47,7 +47,7 @@ FENCED_REST_S = 2.0
 """Who was fenced is usually told next that the shard is another's. If not, it takes it back after this."""
 
 if TYPE_CHECKING:
-    from exchange_gateway.tracing import Traced, Tracing
+    from exchange_gateway.spans import Traced, Tracing
 
 Assignments = Callable[[], AsyncIterator[AbstractSet[int]]]
 """Gives the shards that this forwarder is to run, and gives them again whenever that changes."""

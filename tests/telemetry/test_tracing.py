@@ -12,7 +12,7 @@ import pytest
 
 from exchange_gateway.core.access import Role
 from exchange_gateway.telemetry import Metrics
-from exchange_gateway.tracing import EVENT_SPANS_MAX, Tracing, context_of, sampled_context
+from exchange_gateway.spans import EVENT_SPANS_MAX, Tracing, context_of, sampled_context
 from tests.core.agreement_samples import agreement
 from tests.processes import Served, bearer, serving
 from tests.support import a_clock, a_gateway, an_event, token
