@@ -68,6 +68,19 @@ class Tokens(_Group):
     audience: str = Field("kommunebro", description="`aud` that a token must name.")
 
 
+class Telemetry(_Group):
+    """Where traces go."""
+
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Where spans are sent by OTLP over HTTP, such as `http://127.0.0.1:4318`; left out: nowhere.",
+    )
+    sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the publishing requests without a `traceparent` that are traced."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one gateway or forwarder."""
 
@@ -97,6 +110,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     kafka: Kafka = Kafka()
     tokens: Tokens = Tokens()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(

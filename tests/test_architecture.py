@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange_gateway.core": {"schemas", "exchange_gateway.core", *VALUES_OF_THE_LOG},
     "exchange_gateway.workers": {
         "schemas", *VALUES_OF_THE_LOG, "exchange_gateway.core", "exchange_gateway.workers",
-        "exchange_gateway.telemetry", "exchange_gateway.clock",
+        "exchange_gateway.telemetry", "exchange_gateway.spans", "exchange_gateway.clock",
     },
 }
 """Package to what it may import of ours; the longest name that fits counts."""

@@ -17,11 +17,13 @@ from exchange_gateway.api.connections import AnswerRoom, Connections
 from exchange_gateway.api.direct import IS_GONE
 from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
+    asked_trace,
     cursor_of,
     lag_of,
     page_of_events,
     reading_of,
     spliced,
+    tell_delivered,
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
@@ -61,6 +63,7 @@ class Waiting:
     def __init__(self, connections: Connections, scope: Scope) -> None:
         self.connections = connections
         self.is_gone: Callable[[], bool] = scope.get(IS_GONE, bool)
+        self.scope = scope
 
 
 def usual_pull(scope: Scope) -> Pull | None:
@@ -116,7 +119,7 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Wai
         "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
         "lag": lag_of(gateway, page, one.subscription),
     }
-    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
+    tell_delivered(gateway, "pull", subscription_id, page.records, asked_trace(gateway, waiting.scope))
     body = spliced(head, [record.value for record in page.records])
     return PullResponse(body, waiting.connections.answers)
 

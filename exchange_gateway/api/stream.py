@@ -20,10 +20,12 @@ from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.subscription_common import (
     LOOK_BYTES,
     WAIT_SLICE_S,
+    asked_trace,
     cursor_of,
     not_there,
     page_of_events,
     reading_of,
+    tell_delivered,
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
@@ -103,7 +105,7 @@ async def stream_events(
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     connections: Connections = request.app.state.connections
     connections.require_place()
-    return EventStream(_counted(connections, _events(gateway, reader, one, cursor)), headers=headers)
+    return EventStream(_counted(connections, _events(request, reader, one, cursor)), headers=headers)
 
 
 async def _counted(connections: Connections, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -121,7 +123,9 @@ class _Place:
     wanted: frozenset[str] | None = None
 
 
-async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+async def _events(request: Request, reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+    gateway: Gateway = request.app.state.gateway
+    asked = asked_trace(gateway, request.scope)
     subscription_id, place = one.subscription.id, _Place(cursor)
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
@@ -134,7 +138,7 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
             if page is not None:
                 if page.records:
                     yield _written(gateway, subscription_id, page.records, place.cursor)
-                    gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
+                    tell_delivered(gateway, "stream", subscription_id, page.records, asked)
                     sent_s = loop.time()
                 place.cursor = Cursor(cursor.epoch, page.positions)
             if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:

@@ -22,6 +22,8 @@ async def test_both_modes(struer: Municipality) -> None:
     shared = await struer.published(2, "alliance.vest.job-order")
     assert [event["id"] for event in shared] == [first["id"], second["id"]]
     assert (await struer.quarantine())["quarantine"] == []
+    scraped = (await struer.client.get("/metrics")).text
+    assert 'kommunebro_events_total{door="native",outcome="accepted",type="job-order"} 2.0' in scraped
 
 
 async def test_what_is_refused_stands_in_quarantine(struer: Municipality) -> None:
