@@ -138,10 +138,10 @@ class Gateway:
         self.steps = StepIndex(self.log, data, instance)
         self.quarantine = QuarantineIndex(self.log, data, instance)
         self.events = EventIndex(self.log, data, instance, self.keys.digest)
-        indexes: dict[str, TopicIndex | EventIndex] = {"step_index": self.steps, "quarantine_index": self.quarantine, "event_index": self.events}
-        for name, index in indexes.items():
+        indexes: tuple[TopicIndex | EventIndex, ...] = (self.steps, self.quarantine, self.events)
+        for index in indexes:
             await index.open()
-            self._closing.push_async_callback(self._last, name, index.close)
+            self._closing.push_async_callback(self._last, type(index).__name__, index.close)
 
     def _token_checker(self) -> TokenChecker:
         tokens: Tokens = self.settings.tokens
