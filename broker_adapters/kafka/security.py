@@ -4,7 +4,11 @@ import asyncio
 import ssl
 from pathlib import Path
 
+from aiokafka import errors
+from aiokafka.conn import create_conn
+
 from broker_adapters.kafka.faults import KafkaRefused
+from broker_adapters.kafka.settings import KafkaSettings
 
 PROBE_S = 2.0
 """For one look at a broker's TLS. With TLS 1.3 it tells after the handshake that it refuses our certificate."""
@@ -46,6 +50,28 @@ async def tls_problem(bootstrap: str, context: ssl.SSLContext) -> str | None:
             return f"{address}: {_explain(error)}"
         except (OSError, TimeoutError):
             continue
+        return None
+    return None
+
+
+async def login_problem(settings: KafkaSettings) -> str | None:
+    """Return why the first broker that answers does not take our login; None where it does, or none answers."""
+    if not settings.security_protocol.startswith("SASL_"):
+        return None
+    arguments = settings.client_arguments("login")
+    for address in arguments.pop("bootstrap_servers"):
+        host, _, port = address.rpartition(":")
+        try:
+            connection = await create_conn(host.strip("[] "), int(port), **arguments)
+        except (errors.SaslAuthenticationFailed, errors.UnsupportedSaslMechanismError) as error:
+            # Neither the broker's words nor ours carry the password.
+            return (
+                f"{address}: {type(error).__name__} for the user {settings.sasl_username} by "
+                f"{settings.sasl_mechanism}. Check kafka.username, kafka.password_file and kafka.sasl_mechanism."
+            )
+        except (OSError, TimeoutError, errors.KafkaError):
+            continue
+        connection.close()
         return None
     return None
 

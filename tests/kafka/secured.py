@@ -1,6 +1,6 @@
 """A real broker that demands TLS, and a SCRAM password or a client certificate."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import subprocess
 import time
@@ -21,6 +21,8 @@ from broker_adapters.local_kafka_process import is_running, spawn, tail
 
 PASSWORD = "rigtigt-kodeord"  # of a broker that lives for one test
 
+SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
 
 class Authority:
     """A CA that signs certificates as PEM: key and certificate in one file."""
@@ -34,15 +36,15 @@ class Authority:
         self.file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
     def _sign(self, name, key, constraint, host) -> x509.Certificate:  # type: ignore[no-untyped-def]
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(constraint, critical=True)
         )
         if host:
@@ -89,7 +91,7 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
         "listener.name.mtls.ssl.client.auth": "required",
         "listener.name.controller.ssl.client.auth": "required",
         "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "listener.name.scram.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        "listener.name.scram.scram-sha-512.sasl.jaas.config": SCRAM_LOGIN,
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": authority.certificate("broker", "127.0.0.1"),
         "ssl.truststore.type": "PEM",
@@ -124,7 +126,8 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
     try:
         deadline = time.monotonic() + 60
         while "Kafka Server started" not in tail(output):
-            assert is_running(pid, str(config)) and time.monotonic() < deadline, tail(output)[-3000:]
+            assert is_running(pid, str(config)), tail(output)[-3000:]
+            assert time.monotonic() < deadline, tail(output)[-3000:]
             time.sleep(0.05)
         yield Secured(places["SCRAM"], places["MTLS"], authority)
     finally:

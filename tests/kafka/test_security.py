@@ -32,29 +32,34 @@ def by_certificate(secured: Secured, folder: Path, certificate: Path) -> Setting
 
 
 async def test_a_gateway_opens_with_scram(secured: Secured, tmp_path: Path) -> None:
+    """Every client that opening makes logs in by password: topics, transactions, groups."""
     async with Gateway(by_scram(secured, tmp_path)):
         pass
 
 
 async def test_a_gateway_opens_with_a_certificate(secured: Secured, tmp_path: Path) -> None:
+    """The same by client certificate alone."""
     async with Gateway(by_certificate(secured, tmp_path, secured.authority.certificate("gateway"))):
         pass
 
 
 async def test_a_wrong_password_is_refused_without_being_shown(secured: Secured, tmp_path: Path) -> None:
-    with pytest.raises(KafkaRefused) as refused:
+    """It ends the start at once, names the settings to look at, and keeps the password to itself."""
+    with pytest.raises(KafkaRefused, match="password_file") as refused:
         async with Gateway(by_scram(secured, tmp_path, password="forkert-kodeord")):
             pass
     assert "forkert" not in str(refused.value)
 
 
 async def test_an_unknown_ca_is_named_as_the_reason(secured: Secured, tmp_path: Path) -> None:
+    """A CA that did not sign the broker is no broker that is away."""
     with pytest.raises(KafkaRefused, match=r"kafka\.ca_file"):
         async with Gateway(by_scram(secured, tmp_path, ca_file=Authority(tmp_path, "other").file)):
             pass
 
 
 async def test_a_certificate_of_another_ca_is_refused(secured: Secured, tmp_path: Path) -> None:
+    """The broker tells so only after the handshake."""
     stranger = Authority(tmp_path, "other").certificate("gateway")
     with pytest.raises(KafkaRefused, match="client certificate"):
         async with Gateway(by_certificate(secured, tmp_path, stranger)):
