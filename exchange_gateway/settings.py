@@ -58,6 +58,19 @@ class Kafka(_Group):
     replication_factor: int | None = Field(
         None, gt=0, description="Copies of a topic; left out: 3, or the brokers there are."
     )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to; a password goes over TLS only."
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM of the CA of the brokers' certificates; left out: the system's."
+    )
+    certificate_file: Path | None = Field(None, description="PEM of our client certificate (mTLS).")
+    key_file: Path | None = Field(None, description="PEM of its key; left out: in the certificate's file.")
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How we log in with SASL_SSL."
+    )
+    username: str | None = Field(None, description="Our user at the brokers, with SASL_SSL.")
+    password_file: Path | None = Field(None, description="The file that holds the user's password.")
 
 
 class Tokens(_Group):

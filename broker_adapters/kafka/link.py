@@ -16,8 +16,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from broker_adapters.kafka.faults import MOVED, REFUSED, translate, translated
+from broker_adapters.kafka.faults import MOVED, REFUSED, KafkaRefused, translate, translated
 from broker_adapters.kafka.patience import close_client, to_its_end
+from broker_adapters.kafka.security import login_problem, tls_problem
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
 from broker_adapters.log import LogUnavailable, UnknownTopic
@@ -54,6 +55,7 @@ class Link:
                 await self.close()
                 if not isinstance(error, errors.KafkaError | OSError | TimeoutError):
                     raise
+                await self._check_security()
                 if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
                     raise self._away(error) from error
                 await asyncio.sleep(RETRY_S)
@@ -62,6 +64,14 @@ class Link:
         await self._client.bootstrap()
         await self._client.force_metadata_update()
         self.is_open = True
+
+    async def _check_security(self) -> None:
+        """Raise why we are not let in: aiokafka tells of that as of a broker that is away."""
+        context = self._settings.ssl_context
+        if context is not None and (problem := await tls_problem(self._settings.bootstrap, context)):
+            raise KafkaRefused(f"Kafka's TLS is refused at {problem}")
+        if problem := await login_problem(self._settings):
+            raise KafkaRefused(f"Kafka's login is refused at {problem}")
 
     def _away(self, error: BaseException) -> Exception:
         if isinstance(error, REFUSED):

@@ -1,0 +1,137 @@
+"""A real broker that demands TLS, and a SCRAM password or a client certificate."""
+
+import datetime as dt
+import ipaddress
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from os import kill
+from pathlib import Path
+from signal import SIGKILL
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from broker_adapters.local_kafka import _free_ports, _java
+from broker_adapters.local_kafka_process import is_running, spawn, tail
+
+PASSWORD = "rigtigt-kodeord"  # of a broker that lives for one test
+
+SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+class Authority:
+    """A CA that signs certificates as PEM: key and certificate in one file."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.file = folder / f"{name}.pem"
+        signed = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), None)
+        self.file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+
+    def _sign(self, name, key, constraint, host) -> x509.Certificate:  # type: ignore[no-untyped-def]
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .add_extension(constraint, critical=True)
+        )
+        if host:
+            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def certificate(self, name: str, host: str | None = None) -> Path:
+        """Return a file with a new key and its certificate."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        signed = self._sign(subject, key, x509.BasicConstraints(ca=False, path_length=None), host)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        file = self._folder / f"{name}.pem"
+        file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+        return file
+
+
+@dataclass(frozen=True)
+class Secured:
+    """Where the broker listens, and the CA that it and its clients are signed by."""
+
+    scram: str
+    mtls: str
+    authority: Authority
+
+
+@contextmanager
+def secured_broker(folder: Path) -> Iterator[Secured]:
+    """Run the broker while the block runs. Its users: `gateway` by password, `CN=gateway` by certificate."""
+    authority = Authority(folder, "ca")
+    ports = _free_ports(3)
+    places = dict(zip(("SCRAM", "MTLS", "CONTROLLER"), (f"127.0.0.1:{port}" for port in ports), strict=True))
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{places['CONTROLLER']}",
+        "listeners": ",".join(f"{name}://{place}" for name, place in places.items()),
+        "listener.security.protocol.map": "SCRAM:SASL_SSL,MTLS:SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "MTLS",
+        "controller.listener.names": "CONTROLLER",
+        "listener.name.mtls.ssl.client.auth": "required",
+        "listener.name.controller.ssl.client.auth": "required",
+        "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.scram.scram-sha-512.sasl.jaas.config": SCRAM_LOGIN,
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": authority.certificate("broker", "127.0.0.1"),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": authority.file,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": "User:CN=broker;User:gateway;User:CN=gateway",
+        "log.dirs": folder / "log",
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
+    }
+    config, output = folder / "server.properties", folder / "output.log"
+    config.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    made = [
+        *_java(),
+        "kafka.tools.StorageTool",
+        "format",
+        "--cluster-id",
+        "kAAAAAAAAAAAAAAAAAAAAA",
+        "--config",
+        str(config),
+    ]
+    made += ["--add-scram", f"SCRAM-SHA-512=[name=gateway,password={PASSWORD}]"]
+    subprocess.run(made, check=True, capture_output=True)
+    pid = spawn([*_java(), "kafka.Kafka", str(config)], output)
+    try:
+        deadline = time.monotonic() + 60
+        while "Kafka Server started" not in tail(output):
+            assert is_running(pid, str(config)), tail(output)[-3000:]
+            assert time.monotonic() < deadline, tail(output)[-3000:]
+            time.sleep(0.05)
+        yield Secured(places["SCRAM"], places["MTLS"], authority)
+    finally:
+        with suppress(ProcessLookupError):
+            kill(pid, SIGKILL)
+        while is_running(pid, str(config)):
+            time.sleep(0.02)
