@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-CAMPAIGNS := kill power-cut exactly-once disk outage bad-input native-door
+CAMPAIGNS := kill power-cut exactly-once disk outage bad-input subscribers connections native-door
 .PHONY: $(addprefix campaign-,$(CAMPAIGNS)) help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
 
 help: ## list the targets
@@ -80,6 +80,15 @@ campaign-disk: setup ## G6: every write and every sync of a scenario fails once,
 campaign-outage: setup ## G7: the brokers are away for a minute, under load
 	$(FAULTS).gateway.outage --seconds 60
 	$(FAULTS).kafka.outage --times 3 --seconds 60
+
+campaign-subscribers: setup ## G10 to G12: subscribers and gateways are killed, and Kafka is away, with streams open
+	$(FAULTS).gateway.killed_subscriber --times 200
+	$(FAULTS).gateway.killed_streams --streams 500 --times 10
+	$(FAULTS).gateway.outage_with_streams --seconds 60
+
+campaign-connections: setup ## G13: 10,000 connections that are left, and 200 clients that read a byte a second
+	$(FAULTS).gateway.left_connections --connections 10000
+	$(FAULTS).gateway.slow_readers --clients 200
 
 campaign-bad-input: setup ## G9: 100,000 damaged requests
 	$(FAULTS).gateway.bad_input --requests 100000

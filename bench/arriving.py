@@ -15,7 +15,7 @@ from bench import ground as place
 from bench.connection import Pool
 from bench.events import PUBLISHER, Head, Template
 from bench.figures import Row, Target, percentile
-from bench.ground import Ground, LogKind
+from bench.ground import Ground, LogKind, logs_for
 from bench.load import created
 from bench.processes import Server
 from bench.rounds import settle
@@ -28,7 +28,6 @@ SECONDS_QUICK = 1.5
 WARMUP_S = 3.0
 WARMUP_S_QUICK = 0.5
 LAST_TIMEOUT_S = 30.0
-LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 PARTNERS = [f"{number:04d}" for number in range(801, 811)]
 """As many that none has more subscriptions than it may."""
 
@@ -62,7 +61,7 @@ MANY_MB_MAX = 300.0
 def stream(ground: Ground) -> list[Row]:
     """Measure one stream at 200 events/s on both logs. Raises `CountsWrong` when an event is lost or comes twice."""
     rows = []
-    for log in LOGS:
+    for log in logs_for(ground):
         found = _on(ground, log, ONE)
         name = f"Published to arrived on a stream at {ONE.per_s:g} events/s, {log}"
         rows += _latency_rows(name, found, ONE_P99_MS)
@@ -73,7 +72,7 @@ def open_doors(ground: Ground) -> list[Row]:
     """Measure 500 streams and 500 long polls at 50 events/s on both logs. Raises `CountsWrong`."""
     crowd = MANY_QUICK if ground.quick else MANY
     rows = []
-    for log in LOGS:
+    for log in logs_for(ground):
         found = _on(ground, log, crowd)
         name = f"{crowd.streams} streams and {crowd.polls} long polls at {crowd.per_s:g} events/s, {log}"
         rows += _latency_rows(name, found, MANY_P99_MS)

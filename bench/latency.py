@@ -17,7 +17,7 @@ from bench import ground as place
 from bench.connection import Pool
 from bench.events import PARTNER, PUBLISHER, Head, Requests, Template
 from bench.figures import Row, Target, percentile
-from bench.ground import Ground, LogKind
+from bench.ground import LOGS, Ground, LogKind
 from bench.load import created
 from bench.processes import Server
 from bench.rounds import settle
@@ -32,7 +32,6 @@ LOOK_FOR_EVERY = 10
 LOOK_AGAIN_S = 0.003
 VISIBLE_TIMEOUT_S = 30.0
 P99_MS = 150.0
-LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 
 
 def latency(ground: Ground) -> list[Row]:

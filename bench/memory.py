@@ -3,11 +3,10 @@
 from bench import ground as place
 from bench.figures import Row, Target
 from bench.filling import PUBLISHERS, events_for, fill
-from bench.ground import Ground, LogKind
+from bench.ground import LOGS, Ground, LogKind
 from bench.rounds import settle
 
 MEMORY_MB_MAX = 300.0
-LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 
 
 def memory(ground: Ground) -> list[Row]:

@@ -15,14 +15,13 @@ from bench.connection import Pool
 from bench.events import Head
 from bench.figures import Row, Target
 from bench.filling import events_for
-from bench.ground import Ground, LogKind
+from bench.ground import Ground, logs_for
 from bench.processes import Server, free_port
 from bench.rounds import alternate
 from bench.subscribers import POLL_EVENTS
 from bench.tally import CountsWrong, compare
 from bench.waiting import TOPIC, Waiting, as_texts, cursor_in, ids_in, waiting
 
-LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 PULL_EVENTS = 200_000
 TIMES_BARE = 0.5
 DAY_EVENTS = 24 * 3600 * 20
@@ -53,7 +52,7 @@ def catch_up(ground: Ground) -> list[Row]:
     """Measure a subscriber who was away for a day, on both logs. Raises `CountsWrong`."""
     events = events_for(ground, DAY_EVENTS)
     rows = []
-    for log in LOGS:
+    for log in logs_for(ground):
         with waiting(ground, log, "catch-up", events) as full:
             before = full.server.rss_bytes()
             rate = uvloop.run(_pulled(full, commit=True))

@@ -17,6 +17,10 @@ from exchange_gateway.workers.tail import Tail
 
 PAGE_BYTES = 4 * 1024 * 1024
 READ_TIMEOUT_S = 5.0
+FETCH_BYTES_MIN = 64 * 1024
+RECORD_BYTES = 2_500
+"""What a record takes, rather too much than too little."""
+
 PASSED_OVER_MAX = 20_000
 """Records that one page looks at, at most: with a filter that lets nothing through it would else never end."""
 
@@ -150,7 +154,7 @@ class Delivery:
         async with self._log.reader(behind) as reader:
             while not reading.is_full and any(place < ends[topic] for topic, place in reader.positions().items()):
                 try:
-                    records = await reader.poll(bytes_max=reading.bytes_left, timeout_s=READ_TIMEOUT_S)
+                    records = await reader.poll(bytes_max=reading.fetch_bytes, timeout_s=READ_TIMEOUT_S)
                 except OffsetOutOfRange as error:
                     if error.topic in cursor.positions:
                         raise CursorExpired(error.topic, await self._oldest(cursor)) from None
@@ -194,6 +198,12 @@ class _Reading:
     def is_full(self) -> bool:
         """Whether no more records fit."""
         return len(self.page.records) >= self._limit or self.bytes_left <= 0 or self.page.looked_at >= PASSED_OVER_MAX
+
+    @property
+    def fetch_bytes(self) -> int:
+        """How much to read next: what is read beyond the page is thrown away, and read again for the next one."""
+        records = self._limit - len(self.page.records)
+        return min(self.bytes_left, max(FETCH_BYTES_MIN, records * RECORD_BYTES))
 
     def take(self, records: Sequence[Record], following: Mapping[str, int]) -> None:
         """Take in records until the page is full. following: where to go on in each topic when all are taken."""

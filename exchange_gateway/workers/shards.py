@@ -72,7 +72,7 @@ class Shards:
             except LogClosed as error:
                 if await self._log_is_closed():
                     return
-                log_event(self._failed, "warning", shard=shard, error=f"LogClosed: {error}"[:300])
+                self._away.tell(shard=shard, error=f"LogClosed: {error}"[:300])
             except LogUnavailable as error:
                 # All shards fail at once, and again and again until the log is back.
                 self._away.tell(shard=shard, error=f"{type(error).__name__}: {error}"[:300])
