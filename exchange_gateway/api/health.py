@@ -1,10 +1,12 @@
-"""Liveness, readiness, metrics, and the pages that explain problems."""
+"""Liveness, readiness, metrics, the pages that explain problems, and the AsyncAPI document."""
 
 from typing import TYPE_CHECKING
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from exchange_gateway.api.asyncapi import asyncapi_document
 from exchange_gateway.api.problems import PROBLEMS, Problem, explain
 
 if TYPE_CHECKING:
@@ -51,3 +53,17 @@ async def problem(name: str) -> dict[str, object]:
     if row is None:
         raise Problem("not-found", f"There is no problem type {name[:64]!r}; GET /problems lists them.")
     return explain(row)
+
+
+@router.get("/asyncapi.json", tags=["operation"])
+async def asyncapi(request: Request) -> Response:
+    """Describe the streams of subscriptions and the native door: an AsyncAPI 3.0 document."""
+    gateway: Gateway = request.app.state.gateway
+    document = asyncapi_document(
+        gateway.version,
+        request.url.netloc,
+        request.url.scheme,
+        native_door=gateway.settings.kafka_bootstrap is not None,
+        prefix=gateway.settings.kafka.prefix,
+    )
+    return Response(orjson.dumps(document), media_type="application/json")
