@@ -19,8 +19,8 @@ from exchange_gateway.api.event_components import (
     published_examples,
     ref,
 )
-from exchange_gateway.api.quarantine import QUARANTINE_EXAMPLE, QuarantineList
 from exchange_gateway.api.quarantine import PATH as QUARANTINE_PATH
+from exchange_gateway.api.quarantine import QUARANTINE_EXAMPLE, QuarantineList
 from exchange_gateway.api.stream import CURSOR_EXAMPLE
 from exchange_gateway.api.stream import PATH as STREAM_PATH
 from schemas.event import JSON, OPTIONAL, REQUIRED, STRUCTURED
