@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["alliances"])
 
+_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Agreement"}, "example": ALLIANCE_EXAMPLE}}
 _AGREEMENT = {
     "description": "The agreement as its coordinator wrote it; `ETag` names the version.",
-    "content": {"application/json": {"schema": {"type": "object"}, "example": ALLIANCE_EXAMPLE}},
+    "content": _CONTENT,
     "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version, for `If-Match`."}},
 }
-_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}, "example": ALLIANCE_EXAMPLE}}}
+_BODY = {"required": True, "content": _CONTENT}
 
 
 class AllianceList(BaseModel):

@@ -138,6 +138,8 @@ def build_fastapi(gateway: "Gateway") -> FastAPI:
         version=gateway.version,
         summary="Job orders, company contacts and visits, exchanged between Danish municipalities",
         redoc_url=None,
+        # Generated clients name their methods by it.
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.gateway = gateway
     for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):

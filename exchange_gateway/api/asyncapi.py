@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from exchange_gateway.api.described import PROBLEM_SCHEMA
+from exchange_gateway.api.described_schemas import PROBLEM_SCHEMA
 from exchange_gateway.api.event_components import (
     EVENT,
     FORWARDED,

@@ -41,8 +41,9 @@ class ToolsNotFetched(Exception):
 
 def run(*command: str | Path, cwd: Path | None = None, timeout_s: float = 120) -> str:
     """Run a program to its end and return what it printed. Raises `AssertionError` with that where it fails."""
+    words = list(map(str, command))
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=timeout_s, check=False, env=ENVIRONMENT, cwd=cwd
+        words, capture_output=True, text=True, timeout=timeout_s, check=False, env=ENVIRONMENT, cwd=cwd
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))[:300]}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     return done.stdout
