@@ -67,6 +67,11 @@ RESULTS_SCHEMA: dict[str, Any] = {
         },
     },
 }
+EVENT_NAME_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "enum": _TYPES,
+    "description": "A type's short name, as in topics, schemas and agreements.",
+}
 VALID_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "What publishing this event would do.",
@@ -81,7 +86,7 @@ VALID_SCHEMA: dict[str, Any] = {
 
 
 def _types(description: str) -> dict[str, Any]:
-    items = {"type": "string", "enum": _TYPES}
+    items = {"$ref": "#/components/schemas/EventName"}
     return {"type": ["array", "null"], "items": items, "uniqueItems": True, "description": description}
 
 

@@ -43,6 +43,8 @@ ALLIANCE_EXAMPLE: dict[str, Any] = {
 _SHARES_ALL = ALLIANCE_EXAMPLE | {"shares": {name.value: {} for name in EventName}}
 _RECORDED_AT, _SHARED_AT = "2026-11-23T07:05:00.123000Z", "2026-11-23T07:05:01.250000Z"
 _SHARING_ASKED_FOR = ("alliances", "national")
+_DATE_OR_TIME = [{"format": "date"}, {"format": "date-time"}]
+_DATE_OR_TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}.*)?$"
 
 
 def ref(component: str) -> Schema:
@@ -130,6 +132,9 @@ def _rewritten(node: Any, names: dict[str, str]) -> Any:
         return node
     if isinstance(node.get("$ref"), str):
         return node | ref(names[node["$ref"].removeprefix("#/$defs/")])
+    if node.get("anyOf") == _DATE_OR_TIME:
+        # Generators of clients know no text of two formats.
+        node = {key: value for key, value in node.items() if key != "anyOf"} | {"pattern": _DATE_OR_TIME_PATTERN}
     return {key: _rewritten(value, names) for key, value in node.items()}
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from broker_adapters.maven_jars import cache_folder, jars_in
 HERE = Path(__file__).parent
 TYPESCRIPT, JAVA_CLIENT = HERE / "typescript", HERE / "java"
 NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
-NPM_TIMEOUT_S = 300
+NPM_TIMEOUT_S, RUN_TIMEOUT_S = 300, 120
 NPM_RETRIES = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 
 JACKSON = "2.20"
@@ -26,9 +27,17 @@ COORDINATES = (
     "org.eclipse.jdt:ecj:3.44.0",
     f"com.fasterxml.jackson.core:jackson-databind:{JACKSON}.0",
     f"com.fasterxml.jackson.core:jackson-annotations:{JACKSON}",
+    "jakarta.annotation:jakarta.annotation-api:3.0.0",
     f"com.fasterxml.jackson.datatype:jackson-datatype-jsr310:{JACKSON}.0",
 )
 """The compiler, and what the generated code needs at run time."""
+
+JAVA_OPTIONS = (
+    "-g", "java", "--library", "native", "--parameter-name-mappings", "wait=waitSeconds",
+    "--global-property", "apis,models,supportingFiles,apiTests=false,modelTests=false,apiDocs=false,modelDocs=false",
+    "--additional-properties", "useSingleRequestParameter=true,useJakartaEe=true,openApiNullable=false",
+)  # fmt: skip
+"""How the Java library is generated. A parameter cannot be called `wait` there: every object has that method."""
 
 PROGRAMS = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join((str(JAVA.parent), str(PROGRAMS), os.environ.get("PATH", "")))}
@@ -39,11 +48,12 @@ class ToolsNotFetched(Exception):
     """npm's packages are neither in the cache nor to be had."""
 
 
-def run(*command: str | Path, cwd: Path | None = None, timeout_s: float = 120) -> str:
+def run(*command: str | Path, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
     """Run a program to its end and return what it printed. Raises `AssertionError` with that where it fails."""
     words = list(map(str, command))
+    environment = {**ENVIRONMENT, **(variables or {})}
     done = subprocess.run(
-        words, capture_output=True, text=True, timeout=timeout_s, check=False, env=ENVIRONMENT, cwd=cwd
+        words, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False, env=environment, cwd=cwd
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))[:300]}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     return done.stdout
