@@ -12,8 +12,9 @@ from exchange_gateway.api.described_schemas import (
     LISTED_AGREEMENT_SCHEMA,
     PLACE_SCHEMA,
     PROBLEM_SCHEMA,
+    PUBLISHED_SCHEMA,
     RESULTS_SCHEMA,
-    VALID_SCHEMA,
+    VALIDATED_SCHEMA,
 )
 from exchange_gateway.api.event_components import EVENT, FORWARDED, PREFIX, SEEN, event_components, pascal, ref
 from exchange_gateway.api.problems import MEDIA_TYPE
@@ -61,6 +62,10 @@ def completed(document: Document) -> Document:
     for model in _BODIES:
         schemas[model.__name__] = model.model_json_schema(ref_template=PREFIX + "{model}")
         schemas[model.__name__].pop("$defs", None)
+        for one in schemas[model.__name__]["properties"].values():
+            # That null stands for "left out" says nothing, and generators would ask for a value.
+            if one.get("default", ...) is None:
+                del one["default"]
     for (model_name, name), schema in _TYPED.items():
         described = schemas[model_name]["properties"][name].get("description")
         schemas[model_name]["properties"][name] = schema | ({"description": described} if described else {})
@@ -71,7 +76,8 @@ def completed(document: Document) -> Document:
         EventName=EVENT_NAME_SCHEMA,
         Place=PLACE_SCHEMA,
         Results=RESULTS_SCHEMA,
-        Valid=VALID_SCHEMA,
+        Published=PUBLISHED_SCHEMA,
+        Validated=VALIDATED_SCHEMA,
         Agreement=AGREEMENT_SCHEMA,
         ListedAgreement=LISTED_AGREEMENT_SCHEMA,
     )
@@ -116,11 +122,10 @@ def _complete(operation: Document, *, needs_token: bool) -> None:
 
 
 def _publishing(summary: str, operation_id: str, *, recorded: bool) -> Document:
-    one = ref("Place") if recorded else ref("Valid")
     answers = {
         "200": _answer(
             f"{'A duplicate' if recorded else 'One event that is right'}, or a batch in which nothing was refused",
-            {"oneOf": [one, ref("Results")]},
+            ref("Published" if recorded else "Validated"),
         ),
         "207": _answer("A batch in which something was refused", ref("Results")),
     }

@@ -85,6 +85,20 @@ VALID_SCHEMA: dict[str, Any] = {
 }
 
 
+def _either(one: dict[str, Any], many: dict[str, Any]) -> dict[str, Any]:
+    """Return what is either: as one object, since generated clients cannot tell two apart by what is required."""
+    return {
+        "type": "object",
+        "description": "For one event and for a batch: either the former properties or the latter.",
+        "properties": one["properties"] | many["properties"],
+        "anyOf": [{"required": one["required"]}, {"required": many["required"]}],
+    }
+
+
+PUBLISHED_SCHEMA = _either(PLACE_SCHEMA, RESULTS_SCHEMA)
+VALIDATED_SCHEMA = _either(VALID_SCHEMA, RESULTS_SCHEMA)
+
+
 def _types(description: str) -> dict[str, Any]:
     items = {"$ref": "#/components/schemas/EventName"}
     return {"type": ["array", "null"], "items": items, "uniqueItems": True, "description": description}

@@ -49,32 +49,36 @@ def outcome(printed: str, name: str) -> dict[str, Any]:
     return told  # type: ignore[no-any-return]
 
 
-def test_typescript(served: Served, tmp_path: Path) -> None:
-    """Types by openapi-typescript; a program that the TypeScript compiler finds nothing wrong with; Node runs it."""
-    modules = tools.node_modules()
-    (tmp_path / "node_modules").symlink_to(modules)
+@pytest.fixture(scope="module")
+def typescript(served: Served) -> Path:
+    """A folder with the program, the types that openapi-typescript made for it, and npm's packages."""
+    folder, modules = served.data.parent / "typescript", tools.node_modules()
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(modules)
     for name in ("client.ts", "tsconfig.json", "package.json"):
-        shutil.copy(tools.TYPESCRIPT / name, tmp_path)
+        shutil.copy(tools.TYPESCRIPT / name, folder)
     document = served.data.parent / "openapi.json"
-    tools.run("node", modules / "openapi-typescript/bin/cli.js", document, "-o", "kommunebro.ts", cwd=tmp_path)
-    tools.run("node", modules / "typescript/bin/tsc", "--project", ".", cwd=tmp_path)
-    printed = tools.run("node", "built/client.js", cwd=tmp_path, variables=environment(served))
+    tools.run("node", modules / "openapi-typescript/bin/cli.js", document, "-o", "kommunebro.ts", cwd=folder)
+    return folder
+
+
+def compiled(folder: Path) -> None:
+    tools.run("node", folder / "node_modules/typescript/bin/tsc", "--project", ".", cwd=folder)
+
+
+def test_typescript(served: Served, typescript: Path) -> None:
+    """The TypeScript compiler finds nothing wrong with the program, and Node runs it."""
+    compiled(typescript)
+    printed = tools.run("node", "built/client.js", cwd=typescript, variables=environment(served))
     assert outcome(printed, "typescript") == EXPECTED
 
 
-def test_typescript_finds_what_does_not_fit(served: Served, tmp_path: Path) -> None:
-    """The control: a status that is none, and a property that is none, are told before anything runs."""
-    (tmp_path / "node_modules").symlink_to(tools.node_modules())
-    for name in ("client.ts", "tsconfig.json", "package.json"):
-        shutil.copy(tools.TYPESCRIPT / name, tmp_path)
-    program = (tmp_path / "client.ts").read_text("utf-8")
-    (tmp_path / "client.ts").write_text(program.replace('status: "open",\n', 'status: "ledig",\n', 1), "utf-8")
-    document = served.data.parent / "openapi.json"
-    generator = tools.node_modules() / "openapi-typescript/bin/cli.js"
-    tools.run("node", generator, document, "-o", "kommunebro.ts", cwd=tmp_path)
-    compiler = tools.node_modules() / "typescript/bin/tsc"
+def test_typescript_finds_what_does_not_fit(typescript: Path) -> None:
+    """The control: a status that is none is told before anything runs."""
+    program = (typescript / "client.ts").read_text("utf-8")
+    (typescript / "client.ts").write_text(program.replace('status: "open",\n', 'status: "ledig",\n', 1), "utf-8")
     with pytest.raises(AssertionError, match="ledig"):
-        tools.run("node", compiler, "--project", ".", cwd=tmp_path)
+        compiled(typescript)
 
 
 def test_java(served: Served, tmp_path: Path) -> None:

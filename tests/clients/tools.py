@@ -40,8 +40,12 @@ JAVA_OPTIONS = (
 """How the Java library is generated. A parameter cannot be called `wait` there: every object has that method."""
 
 PROGRAMS = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join((str(JAVA.parent), str(PROGRAMS), os.environ.get("PATH", "")))}
-"""With our own `java`, `node` and generator before the system's, if it has any."""
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": os.pathsep.join((str(JAVA.parent), str(PROGRAMS), os.environ.get("PATH", ""))),
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+"""With our own `java`, `node` and generator before the system's, if it has any; Java as for short runs."""
 
 
 class ToolsNotFetched(Exception):
