@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
@@ -46,6 +46,9 @@ from exchange_gateway.workers.tail import Tail
 from schemas.identifiers import CONTROL_TOPICS
 from schemas.registry import Registry
 
+if TYPE_CHECKING:
+    from exchange_gateway.spans import Tracing
+
 FOLLOW_EVERY_S = 0.1
 """How often a gateway on Kafka looks for events that other gateways took in."""
 
@@ -63,6 +66,8 @@ class Gateway:
         self.clock = clock or Clock()
         self.metrics = Metrics()
         self.version = version("kommunebro")
+        self.tracing: Tracing | None = None
+        self.forwarder: Forwarder | None = None
         self.registry = Registry.load(settings.cvr_modulus)
         self.known_fields = known_fields(
             (name, self.registry.schema(name, number)) for name, number in self.registry.list()
@@ -89,6 +94,7 @@ class Gateway:
         lock.acquire()
         self._closing.callback(lock.release)
         self.keys, _ = load_or_make_keys(self.settings.keys or data / KEYS_FILE)
+        self._open_tracing()
         self.authentication = Authentication(self._token_checker(), self.settings.limits, self.clock)
         self.log = make_log(self.settings, data / "log-state")
         self._closing.push_async_callback(self._last, "log", self.log.close)
@@ -100,6 +106,7 @@ class Gateway:
         self.ingest = Ingest(
             self.log, self.registry, self.known,
             digest_key=self.keys.digest, limits=self.settings.limits, clock=self.clock, metrics=self.metrics,
+            tracing=self.tracing,
         )  # fmt: skip
         await self.ingest.start()
         self.books = BookKeeper(self.log)
@@ -131,6 +138,11 @@ class Gateway:
         self._started = True
         log_event("gateway_started", instance=self.instance.name, kafka=self.settings.kafka_bootstrap is not None)
 
+    def _open_tracing(self) -> None:
+        self.tracing = make_tracing(self.settings, self.metrics)
+        if self.tracing is not None:
+            self._closing.push_async_callback(self._last, "tracing", partial(asyncio.to_thread, self.tracing.close))
+
     def _token_checker(self) -> TokenChecker:
         tokens: Tokens = self.settings.tokens
         if tokens.issuer is not None and tokens.jwks_url is not None:
@@ -150,8 +162,8 @@ class Gateway:
         self._work("quarantine_index", self.quarantine.run)
         self._work("event_index", self.events.run)
         if self.settings.forwarder:
-            forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics)
-            self._work("forwarder", forwarder.run)
+            self.forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics, self.tracing)
+            self._work("forwarder", self.forwarder.run)
         if self.settings.kafka_bootstrap is not None:
             self._work("follower", self._follow)
         if self.settings.intake and isinstance(self.log, KafkaLog):
@@ -227,15 +239,32 @@ def make_log(settings: Settings, state_folder: Path) -> Log:
     )
 
 
-def make_forwarder(log: Log, instance: Instance, clock: Clock, metrics: Metrics) -> Forwarder:
+def make_tracing(settings: Settings, metrics: Metrics) -> "Tracing | None":
+    """Return what makes spans; None where they are sent nowhere, and then its libraries are not even loaded."""
+    telemetry = settings.telemetry
+    if telemetry.otlp_endpoint is None:
+        return None
+    from exchange_gateway.spans import Tracing  # noqa: PLC0415
+
+    return Tracing(
+        telemetry.otlp_endpoint, ratio=telemetry.sample_ratio, version=version("kommunebro"), metrics=metrics
+    )
+
+
+def make_forwarder(
+    log: Log, instance: Instance, clock: Clock, metrics: Metrics, tracing: "Tracing | None" = None
+) -> Forwarder:
     """Return a forwarder: of all shards on the embedded log, of those that Kafka hands it otherwise."""
     assignments = partial(log.assignments, instance.shards) if isinstance(log, KafkaLog) else None
-    return Forwarder(log, shards=instance.shards, clock=clock, metrics=metrics, assignments=assignments)
+    return Forwarder(
+        log, shards=instance.shards, clock=clock, metrics=metrics, assignments=assignments, tracing=tracing
+    )
 
 
 async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
     """Run a forwarder alone until `stopped`. Raises `LogError`, `KeysUnusable`, `AnotherInstance`."""
     clock, metrics = Clock(), Metrics()
+    tracing = make_tracing(settings, metrics)
     make_folder(settings.data)
     keys, _ = load_or_make_keys(settings.keys or settings.data / KEYS_FILE)
     folder, lock = forwarder_folder(settings.data)
@@ -244,7 +273,7 @@ async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
         await log.open()
         await log.create_topics(CONTROL_TOPICS)
         instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
-        forwarder = make_forwarder(log, instance, clock, metrics)
+        forwarder = make_forwarder(log, instance, clock, metrics, tracing)
         task = asyncio.create_task(supervise("forwarder", forwarder.run))
         await stopped.wait()
         task.cancel()
@@ -252,6 +281,8 @@ async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
     finally:
         await log.close()
         lock.release()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 class PortInUse(Exception):

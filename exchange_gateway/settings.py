@@ -4,7 +4,9 @@ A setting comes from a flag, else a `KOMMUNEBRO_*` variable, else the TOML file 
 In a variable's name a group and its setting are joined by two underscores: `KOMMUNEBRO_LIMITS__EVENT_BYTES_MAX`.
 """
 
+import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +70,19 @@ class Tokens(_Group):
     audience: str = Field("kommunebro", description="`aud` that a token must name.")
 
 
+class Telemetry(_Group):
+    """Where traces go."""
+
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Where spans are sent by OTLP over HTTP, such as `http://127.0.0.1:4318`; left out: nowhere.",
+    )
+    sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the publishing requests without a `traceparent` that are traced."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one gateway or forwarder."""
 
@@ -97,6 +112,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     kafka: Kafka = Kafka()
     tokens: Tokens = Tokens()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(
@@ -122,3 +138,16 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     values["config_file"] = tomllib.loads(config.read_text("utf-8")) if config is not None else {}
     return Settings(**values)
+
+
+def unknown_variables() -> list[str]:
+    """Return the `KOMMUNEBRO_*` variables that name no setting, such as misspelt ones, which are passed over."""
+    known = {"KOMMUNEBRO_TO", "KOMMUNEBRO_TOKEN", *_variables(Settings, "KOMMUNEBRO_")}
+    return sorted(name for name in os.environ if name.upper().startswith("KOMMUNEBRO_") and name.upper() not in known)
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{prefix}{name.upper()}__")

@@ -7,11 +7,15 @@ name on the deny list, and nobody hands event data to `log_event`.
 import logging
 import sys
 import time
-from collections.abc import Mapping, MutableMapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, MutableMapping
+from itertools import accumulate
 from typing import Any, Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 LogEvent = Literal[
     "agreement_changed",
@@ -41,6 +45,7 @@ LogEvent = Literal[
     "replay_broken_off",
     "request_failed",
     "shutdown_step_failed",
+    "spans_not_sent",
     "stream_broken_off",
     "subscriptions_not_kept",
     "worker_failed",
@@ -101,13 +106,49 @@ class Seldom:
         log_event(self._name, "warning", **facts, **({"untold": untold} if untold else {}))
 
 
+WAY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)
+"""From milliseconds to the day that a subscriber was away."""
+
+
+class Durations(Collector):
+    """A histogram that takes many equal durations at once: events come, and are forwarded, by the thousand."""
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry, label: str | None = None) -> None:
+        self._name, self._text, self._label = name, text, label
+        self._found: dict[str, list[float]] = {}
+        registry.register(self)
+
+    def add(self, seconds: float, number: int = 1, label: str = "") -> None:
+        """Count `number` events that took so long; what a clock that jumped makes negative counts as none."""
+        counts = self._found.get(label)
+        if counts is None:
+            # A count for each bucket, one for what is beyond, and the sum.
+            counts = self._found[label] = [0.0] * (len(WAY_BUCKETS_S) + 2)
+        seconds = max(0.0, seconds)
+        counts[bisect_left(WAY_BUCKETS_S, seconds)] += number
+        counts[-1] += seconds * number
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Return what was counted."""
+        family = HistogramMetricFamily(self._name, self._text, labels=[self._label] if self._label else [])
+        bounds = [*map(str, map(float, WAY_BUCKETS_S)), "+Inf"]
+        empty: dict[str, list[float]] = {} if self._label else {"": [0.0] * (len(WAY_BUCKETS_S) + 2)}
+        for label, counts in ({**empty, **self._found}).items():
+            buckets = list(zip(bounds, accumulate(counts[:-1]), strict=True))
+            family.add_metric([label] if self._label else [], buckets, counts[-1])
+        yield family
+
+
 class Metrics:
     """The gateway's metrics, in a registry of its own so that two gateways in one process do not mix."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._children: dict[tuple[Any, ...], Counter] = {}
-        self.events = self._counter("events", "Events taken in, by type and what became of them.", "type", "outcome")
+        self.events = self._counter(
+            "events", "Events taken in, by type, what became of them, and door.", "type", "outcome", "door"
+        )
         self.refused = self._counter("refused", "Events refused, by problem.", "problem")
         self.requests = self._counter(
             "requests", "HTTP answers, by method, route and status.", "method", "route", "status"
@@ -121,6 +162,18 @@ class Metrics:
         self.quarantined = self._counter("quarantined", "Messages set aside at the native door, by problem.", "problem")
         self.forwarded = self._counter("forwarded", "Events forwarded, by alliance and type.", "alliance", "type")
         self.withheld = self._counter("withheld", "Forwarding decisions not to share, by reason.", "reason")
+        self.forward_seconds = Durations(
+            "kommunebro_forward_seconds",
+            "From an event's recording to the commit of what the forwarder decided on it.",
+            self.registry,
+        )
+        self.delivery_seconds = Durations(
+            "kommunebro_delivery_seconds",
+            "From an event's recording by the gateway to its being handed to a subscriber, by door.",
+            self.registry,
+            "door",
+        )
+        self.spans = self._counter("spans", "Spans for OpenTelemetry, by whether they could be sent.", "outcome")
         self.delivered = self._counter("delivered", "Events handed to subscribers, by door.", "door")
         self.streams = self._gauge("streams", "Streams that are open.")
         self.known_events = self._gauge("known_events", "Event ids held in memory to recognise duplicates.")

@@ -18,6 +18,7 @@ VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec", "broker_ada
 
 TOGETHER = {
     "exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.replay_offline",
+    "exchange_gateway.doctor",
 }
 """Where parts are put together; everything may be imported there."""
 
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange_gateway.core": {"schemas", "exchange_gateway.core", *VALUES_OF_THE_LOG},
     "exchange_gateway.workers": {
         "schemas", *VALUES_OF_THE_LOG, "exchange_gateway.core", "exchange_gateway.workers",
-        "exchange_gateway.telemetry", "exchange_gateway.clock",
+        "exchange_gateway.telemetry", "exchange_gateway.spans", "exchange_gateway.clock",
     },
 }
 """Package to what it may import of ours; the longest name that fits counts."""

@@ -37,6 +37,10 @@ from schemas.event import Violation
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
+    from exchange_gateway.spans import Tracing
+
+CHOSEN = "kommunebro.chosen"
+"""Where a request's scope says whether it is traced, once that is decided."""
 
 _DIRECT_HEADERS = b"content-type: application/json\r\nx-request-id: %b\r\n"
 
@@ -51,7 +55,7 @@ class App:
         self.connections = Connections(gateway.settings.limits, open_files)
         self._publish = PublishRoute(gateway.ingest, gateway.authentication, gateway.settings.limits, gateway.metrics)
         self._fastapi = build_fastapi(gateway, self.connections)
-        self._metrics = gateway.metrics
+        self._metrics, self._tracing = gateway.metrics, gateway.tracing
         self._ids = map("{:x}".format, itertools.count())
         self._run = secrets.token_hex(4)
 
@@ -64,11 +68,17 @@ class App:
         answer = _Answer(send, request_id)
         route = scope["path"] if scope["path"] in (PATH, VALIDATE_PATH) else None
         try:
-            if route is not None:
+            if self._tracing is not None and route is not None:
+                await self._publish_traced(self._tracing, scope, receive, answer, request_id)
+            elif route is not None:
                 await self._publish(scope, receive, answer)
             elif (pull := usual_pull(scope)) is not None:
                 route = PATH_OF_PULLS
-                await self._pull(pull, scope, receive, answer)
+                if self._tracing is None:
+                    await self._pull(pull, scope, receive, answer)
+                else:
+                    with structlog.contextvars.bound_contextvars(request_id=request_id):
+                        await self._pull(pull, scope, receive, answer)
             else:
                 scope[SEND] = answer
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -80,12 +90,36 @@ class App:
             await self._fail(scope, receive, answer, request_id, error)
         self._metrics.count(self._metrics.requests, (scope["method"][:10], route or "unknown", str(answer.status)))
 
+    async def _publish_traced(
+        self, tracing: "Tracing", scope: Scope, receive: Receive, answer: "_Answer", request_id: str
+    ) -> None:
+        """Answer a publishing request, in a span where it is chosen for one."""
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if not (scope[CHOSEN] if CHOSEN in scope else tracing.chosen(scope["headers"])):
+                await self._publish(scope, receive, answer)
+                return
+            with tracing.request(f"{scope['method'][:10]} {scope['path']}", scope["headers"], request_id) as span:
+                try:
+                    await self._publish(scope, receive, answer)
+                    span.set_attribute("http.response.status_code", answer.status)
+                except Exception as error:
+                    problem = _problem_of(error).type
+                    span.set_attributes({"http.response.status_code": problem.status, "error.type": problem.name})
+                    raise
+
     def is_direct(self, scope: Scope) -> bool:
         """Tell whether a request may be for the hot route; see `direct.py`."""
-        return (scope["path"], scope["method"]) == (PATH, "POST")
+        if (scope["path"], scope["method"]) != (PATH, "POST"):
+            return False
+        if self._tracing is None:
+            return True
+        scope[CHOSEN] = self._tracing.chosen(scope["headers"])
+        return not scope[CHOSEN]
 
     def submit(self, scope: Scope, body: bytes, reply: Reply) -> bool:
         """Take one event of the usual kind without a task, or leave it to `__call__`."""
+        if self._tracing is not None and b'"traceparent"' in body:
+            return False
         began = time.perf_counter()
 
         def answered(outcome: Outcome) -> None:

@@ -22,6 +22,7 @@ from exchange_gateway.api.subscription_common import (
     page_of_events,
     reading_of,
     spliced,
+    tell_delivered,
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
@@ -61,6 +62,12 @@ class Waiting:
     def __init__(self, connections: Connections, scope: Scope) -> None:
         self.connections = connections
         self.is_gone: Callable[[], bool] = scope.get(IS_GONE, bool)
+        self._scope = scope
+
+    def traceparent(self) -> str | None:
+        """Return the trace that the client's own request belongs to."""
+        found = (value for name, value in self._scope["headers"] if name == b"traceparent")
+        return next((value.decode("latin-1") for value in found), None)
 
 
 def usual_pull(scope: Scope) -> Pull | None:
@@ -116,7 +123,8 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Wai
         "cursor": gateway.cursors.write(subscription_id, Cursor(cursor.epoch, page.positions)),
         "lag": lag_of(gateway, page, one.subscription),
     }
-    gateway.metrics.count(gateway.metrics.delivered, ("pull",), len(page.records))
+    asked = None if gateway.tracing is None else waiting.traceparent()
+    tell_delivered(gateway, "pull", subscription_id, page.records, asked)
     body = spliced(head, [record.value for record in page.records])
     return PullResponse(body, waiting.connections.answers)
 

@@ -24,6 +24,7 @@ from exchange_gateway.api.subscription_common import (
     not_there,
     page_of_events,
     reading_of,
+    tell_delivered,
 )
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
@@ -103,7 +104,8 @@ async def stream_events(
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     connections: Connections = request.app.state.connections
     connections.require_place()
-    return EventStream(_counted(connections, _events(gateway, reader, one, cursor)), headers=headers)
+    events = _events(gateway, reader, one, cursor, request.headers.get("traceparent"))
+    return EventStream(_counted(connections, events), headers=headers)
 
 
 async def _counted(connections: Connections, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -121,7 +123,9 @@ class _Place:
     wanted: frozenset[str] | None = None
 
 
-async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+async def _events(
+    gateway: "Gateway", reader: Principal, one: Reading, cursor: Cursor, asked: str | None
+) -> AsyncGenerator[bytes, None]:
     subscription_id, place = one.subscription.id, _Place(cursor)
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
@@ -134,7 +138,7 @@ async def _events(gateway: "Gateway", reader: Principal, one: Reading, cursor: C
             if page is not None:
                 if page.records:
                     yield _written(gateway, subscription_id, page.records, place.cursor)
-                    gateway.metrics.count(gateway.metrics.delivered, ("stream",), len(page.records))
+                    tell_delivered(gateway, "stream", subscription_id, page.records, asked)
                     sent_s = loop.time()
                 place.cursor = Cursor(cursor.epoch, page.positions)
             if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:

@@ -6,9 +6,11 @@ and the dozen coroutines that waiting costs. What it does not take is published 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
@@ -25,6 +27,12 @@ from exchange_gateway.settings import Limits
 from exchange_gateway.telemetry import Metrics, log_event
 from schemas.named_tuples import new_tuple
 from schemas.registry import Registry
+
+if TYPE_CHECKING:
+    from exchange_gateway.spans import Tracing
+
+Door = Literal["http", "native"]
+"""The way that an event came."""
 
 Appended = dict[str, Problem | dict[int, int]]
 """What became of each topic's append: the offset of each key, or why not."""
@@ -85,8 +93,10 @@ class Ingest:
         limits: Limits,
         clock: Clock,
         metrics: Metrics,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._log, self._known, self._limits, self._metrics = log, known, limits, metrics
+        self._tracing = tracing
         self._examiner = Examiner(registry, digest_key=digest_key, limits=limits, clock=clock)
         self._keeper = IndexKeeper(log, known, digest_key)
         self._under_way: dict[int, _Append] = {}
@@ -161,8 +171,11 @@ class Ingest:
                     place["time"] = orjson.loads(record.value)["time"]
         return outcome
 
-    async def publish(self, principal: Principal, arrivals: Iterable[Arrival | bytes]) -> list[Outcome]:
+    async def publish(
+        self, principal: Principal, arrivals: Iterable[Arrival | bytes], door: Door = "http"
+    ) -> list[Outcome]:
         """Take events in, in order, and return when every one of them is durable or refused."""
+        began_ns = time.time_ns()
         now = self._examiner.now(principal)
         examine = self._examiner.examine
         checked = [examine(principal, arrival, now) for arrival in arrivals]
@@ -191,7 +204,9 @@ class Ingest:
             await self._joined(item, waiting[id(item)]) if id(item) in waiting else self._outcome(item, found, appended)
             for item in checked
         ]
-        self._count(checked, outcomes)
+        self._count(checked, outcomes, door)
+        if self._tracing is not None:
+            self._trace(self._tracing, checked, outcomes, door, began_ns)
         return outcomes
 
     async def _append_all(self, appends: dict[str, _Append]) -> Appended:
@@ -308,15 +323,32 @@ class Ingest:
                 return dict.fromkeys(uncertain, problem_of_log(error))
         return {}
 
-    def _count(self, checked: Sequence[Checked | Refused], outcomes: Sequence[Outcome]) -> None:
-        counts: dict[tuple[str, str], int] = {}
+    @staticmethod
+    def _trace(
+        tracing: "Tracing", checked: Sequence[Checked | Refused], outcomes: Sequence[Outcome], door: Door, began_ns: int
+    ) -> None:
+        """Make the spans of the events that carry a trace. `submit` takes none of those: see `App.submit`."""
+        tracing.published(
+            (
+                (item.record, outcome.topic, outcome.offset, "duplicate" if outcome.duplicate else "accepted")
+                if isinstance(outcome, Accepted)
+                else (item.record, item.topic, -1, outcome.problem.type.name)
+                for item, outcome in zip(checked, outcomes, strict=True)
+                if isinstance(item, Checked)
+            ),
+            door=door,
+            began_ns=began_ns,
+        )
+
+    def _count(self, checked: Sequence[Checked | Refused], outcomes: Sequence[Outcome], door: Door = "http") -> None:
+        counts: dict[tuple[str, str, Door], int] = {}
         for item, outcome in zip(checked, outcomes, strict=True):
             if isinstance(outcome, Accepted):
                 assert isinstance(item, Checked)  # noqa: S101  # whatever was accepted was checked before
-                labels = item.name, "duplicate" if outcome.duplicate else "accepted"
+                labels = item.name, "duplicate" if outcome.duplicate else "accepted", door
             else:
-                labels = item.name if isinstance(item, Checked) else "unknown", "refused"
-                self._metrics.refused.labels(outcome.problem.type.name).inc()
+                labels = item.name if isinstance(item, Checked) else "unknown", "refused", door
+                self._metrics.count(self._metrics.refused, (outcome.problem.type.name,))
             counts[labels] = counts.get(labels, 0) + 1
         for labels, number in counts.items():
             self._metrics.count(self._metrics.events, labels, number)

@@ -5,6 +5,7 @@ What is accepted may be taken in again after a crash, and is then a duplicate, w
 """
 
 import asyncio
+from functools import partial
 
 from broker_adapters.log import Log, NewRecord, OffsetOutOfRange, Processor, Record
 from exchange_gateway.core.access import Principal, native_principal
@@ -104,7 +105,8 @@ class Intake:
             # Tried often enough, a message is tried alone: it may be another of its batch that is stumbled over.
             count = 1 if tries >= UNEXPECTED_TRIES else len(arrivals)
             ahead = arrivals[len(outcomes) :][:count]
-            for outcome in await in_slices(self._ingest.publish, principal, iter(ahead)):
+            publish = partial(self._ingest.publish, door="native")
+            for outcome in await in_slices(publish, principal, iter(ahead)):
                 if isinstance(outcome, Refused) and _is_to_be_tried_again(outcome.problem, tries):
                     waiting = outcome
                     break

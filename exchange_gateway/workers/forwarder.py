@@ -5,10 +5,13 @@ fences whoever ran it before: safety never depends on who was told to run what.
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from operator import itemgetter
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from broker_adapters.log import Log, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
@@ -36,6 +39,9 @@ The next batch is then taken half as large, and larger again when there is room.
 
 READ_TIMEOUT_S = 5.0
 
+if TYPE_CHECKING:
+    from exchange_gateway.spans import Traced, Tracing
+
 
 class Forwarder:
     """Runs the shards that are assigned to it; without `assignments`, all of them."""
@@ -49,8 +55,12 @@ class Forwarder:
         metrics: Metrics,
         assignments: Assignments | None = None,
         step_records: int = STEP_RECORDS,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._log, self._shards = log, shards
+        self.tracing = tracing
+        self.committed: dict[int, dict[str, int]] = {}
+        """Of each shard that is run here, the offsets up to which it has come, by topic."""
         self._clock, self._metrics = clock, metrics
         self._assignments = assignments or all_of(shards)
         self._step_records = step_records
@@ -76,6 +86,7 @@ class Forwarder:
 
         async with self._log.processor(f"forwarder-{shard}") as processor:
             log_event("forwarder_started", shard=shard)
+            self.committed[shard] = dict(processor.positions())
             async with (
                 Follower(self._log, ours, processor.positions(), self._topics) as follower,
                 _Lane(self, shard, processor, self._step_records) as lane,
@@ -112,16 +123,30 @@ class Forwarder:
             await self._log.create_topics(sorted(missing))
             self._there |= missing
 
-    def tell(self, step: Step) -> None:
+    def tell(self, shard: int, step: Step, taken: "_Taken") -> None:
         """Count what a committed step did."""
+        self.committed[shard].update(step.positions)
+        now_ms = self._clock.now_us() // 1000
+        for recorded_at_ms, count in taken.times_ms.items():
+            self._metrics.forward_seconds.add((now_ms - recorded_at_ms) / 1000, count)
+        if self.tracing is not None and taken.traced:
+            self.tracing.forwarded(taken.traced, step.outputs, taken.began_ns)
         for topic, records in step.outputs.items():
             parts = parse_data_topic(topic)
             if parts is not None:
-                self._metrics.forwarded.labels(parts.holder, parts.name).inc(len(records))
+                self._metrics.count(self._metrics.forwarded, (parts.holder, parts.name), len(records))
         for reason, count in step.withheld.items():
-            self._metrics.withheld.labels(reason.value).inc(count)
+            self._metrics.count(self._metrics.withheld, (reason.value,), count)
         for one in step.unreadable:
             log_event("record_unreadable", "error", topic=one.topic, offset=one.offset, error=one.error)
+
+
+class _Taken(NamedTuple):
+    """What is remembered of a step's records until it is committed: when they were recorded, and who is traced."""
+
+    times_ms: Counter[int]
+    traced: "Sequence[Traced]"
+    began_ns: int
 
 
 class _Lane:
@@ -164,6 +189,7 @@ class _Lane:
 
     async def take(self, records: list[Record]) -> None:
         """Decide on a batch and begin to commit; cut it in two while what comes of it is too large."""
+        began_ns = time.time_ns()
         step = await self._decide(records)
         if len(records) > 1 and (len(step.audit.value) > AUDIT_BYTES_MAX or step.size_bytes > OUTPUT_BYTES_MAX):
             middle = self.records_max = len(records) // 2
@@ -175,7 +201,11 @@ class _Lane:
         await self._forwarder.create_topics(step.outputs.keys())
         await self.settle()
         self._ahead = step.known
-        self._committing = asyncio.create_task(self._commit(step))
+        tracing = self._forwarder.tracing
+        taken = _Taken(
+            Counter(map(itemgetter(2), records)), () if tracing is None else tracing.traced(records), began_ns
+        )
+        self._committing = asyncio.create_task(self._commit(step, taken))
 
     async def _decide(self, records: list[Record]) -> Step:
         # The batch is taken already, and only now the agreements are read to their end: the other way round
@@ -189,11 +219,11 @@ class _Lane:
             earlier |= {place: await self._forwarder.record_at(*place) for place in step.missing}
         return step
 
-    async def _commit(self, step: Step) -> None:
+    async def _commit(self, step: Step, taken: _Taken) -> None:
         await self._processor.commit(
             outputs=[*step.all_outputs(), (FORWARDING_TOPIC, step.audit)], state=step.state(), positions=step.positions
         )
-        self._forwarder.tell(step)
+        self._forwarder.tell(self._shard, step, taken)
 
 
 async def _decide_in_turns(
