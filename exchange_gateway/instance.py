@@ -1,6 +1,7 @@
 """What this instance is: its name, its secrets' fingerprint, its shards. Written once to `control.instance`."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -35,9 +36,13 @@ async def read_instance(log: Log) -> Instance | None:
     async with log.reader({INSTANCE_TOPIC: await log.first(INSTANCE_TOPIC)}) as reader:
         while reader.positions()[INSTANCE_TOPIC] < end:
             for record in await reader.poll(timeout_s=READ_TIMEOUT_S):
-                stored = orjson.loads(record.value)
-                return Instance(stored["instance"], stored["keysFingerprint"], stored["shards"])
+                return instance_of(orjson.loads(record.value))
     return None
+
+
+def instance_of(stored: dict[str, Any]) -> Instance:
+    """Return the instance that a record of `control.instance` names."""
+    return Instance(stored["instance"], stored["keysFingerprint"], stored["shards"])
 
 
 async def join_instance(log: Log, fingerprint: str, shards: int, clock: Clock) -> Instance:

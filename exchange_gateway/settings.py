@@ -4,7 +4,9 @@ A setting comes from a flag, else a `KOMMUNEBRO_*` variable, else the TOML file 
 In a variable's name a group and its setting are joined by two underscores: `KOMMUNEBRO_LIMITS__EVENT_BYTES_MAX`.
 """
 
+import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,3 +151,16 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     values["config_file"] = tomllib.loads(config.read_text("utf-8")) if config is not None else {}
     return Settings(**values)
+
+
+def unknown_variables() -> list[str]:
+    """Return the `KOMMUNEBRO_*` variables that name no setting, such as misspelt ones, which are passed over."""
+    known = {"KOMMUNEBRO_TO", "KOMMUNEBRO_TOKEN", *_variables(Settings, "KOMMUNEBRO_")}
+    return sorted(name for name in os.environ if name.upper().startswith("KOMMUNEBRO_") and name.upper() not in known)
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{prefix}{name.upper()}__")

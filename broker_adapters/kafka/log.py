@@ -12,6 +12,7 @@ from broker_adapters.kafka import topics as topic_making
 from broker_adapters.kafka.appender import Appender
 from broker_adapters.kafka.assignments import FORWARDERS, assigned
 from broker_adapters.kafka.faults import translated
+from broker_adapters.kafka.inspection import Survey, survey
 from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
@@ -168,3 +169,7 @@ class KafkaLog(Log):
                     raise LogUnavailable(
                         f"{name} has {len(in_sync)} of {len(copies)} copies in sync, and needs {needed} to be written."
                     )
+
+    async def survey(self) -> Survey:
+        """Return what the brokers are and how they are set. Raises a `LogError`; changes nothing."""
+        return await survey(self._opened)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from exchange_gateway.cli import agreements, exchange, kafka, running, schema
+from exchange_gateway.cli import agreements, doctor, exchange, kafka, running, schema
 from exchange_gateway.cli.outcome import failing_well
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 
 running.register(app)
 exchange.register(app)
+doctor.register(app)
 app.add_typer(agreements.app, name="alliances")
 app.add_typer(schema.app, name="schemas")
 app.add_typer(kafka.app, name="kafka")
