@@ -104,37 +104,6 @@ class Seldom:
         self._due_s = now_s + self._every_s
         untold, self._untold = self._untold, 0
         log_event(self._name, "warning", **facts, **({"untold": untold} if untold else {}))
-WAY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)
-"""From milliseconds to the day that a subscriber was away."""
-
-
-class Durations(Collector):
-    """A histogram that takes many equal durations at once: events come, and are forwarded, by the thousand."""
-
-    def __init__(self, name: str, text: str, registry: CollectorRegistry, label: str | None = None) -> None:
-        self._name, self._text, self._label = name, text, label
-        self._found: dict[str, list[float]] = {}
-        registry.register(self)
-
-    def add(self, seconds: float, number: int = 1, label: str = "") -> None:
-        """Count `number` events that took so long; what a clock that jumped makes negative counts as none."""
-        counts = self._found.get(label)
-        if counts is None:
-            # A count for each bucket, one for what is beyond, and the sum.
-            counts = self._found[label] = [0.0] * (len(WAY_BUCKETS_S) + 2)
-        seconds = max(0.0, seconds)
-        counts[bisect_left(WAY_BUCKETS_S, seconds)] += number
-        counts[-1] += seconds * number
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Return what was counted."""
-        family = HistogramMetricFamily(self._name, self._text, labels=[self._label] if self._label else [])
-        bounds = [*map(str, map(float, WAY_BUCKETS_S)), "+Inf"]
-        empty: dict[str, list[float]] = {} if self._label else {"": [0.0] * (len(WAY_BUCKETS_S) + 2)}
-        for label, counts in ({**empty, **self._found}).items():
-            buckets = list(zip(bounds, accumulate(counts[:-1]), strict=True))
-            family.add_metric([label] if self._label else [], buckets, counts[-1])
-        yield family
 
 
 WAY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)
