@@ -2,7 +2,6 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import orjson
 
@@ -37,12 +36,3 @@ def newest(name: str) -> Schema:
     if not by_version:
         raise KeyError(name)
     return by_version[max(by_version)]
-
-
-@cache
-def examples(name: str) -> dict[str, dict[str, Any]]:
-    """Return the examples of a type's newest version by their files' names: whole events; treat them as frozen."""
-    version = newest(name)["$id"].rpartition(":")[2]
-    folder = files("schemas") / name / "examples" / version
-    found = sorted(folder.iterdir(), key=lambda file: file.name)
-    return {file.name.removesuffix(".json"): orjson.loads(file.read_bytes()) for file in found}

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,10 +98,9 @@ def serving(data: Path, *arguments: str, port: int | None = None) -> Iterator[Se
                 served.kill()
 
 
-def bearer(data: Path, participant: str, *roles: str, represents: Iterable[str] = ()) -> dict[str, str]:
+def bearer(data: Path, participant: str, *roles: str) -> dict[str, str]:
     """Return the headers of a client, with a token that the command makes."""
     flags = [flag for role in roles for flag in ("--role", role)]
-    flags += [flag for other in represents for flag in ("--represents", other)]
     answer = run("token", "--data", data, "--participant", participant, *flags, "--ttl", "1d")
     assert answer.returncode == 0, answer.stderr
     return {"Authorization": f"Bearer {answer.stdout.strip()}"}

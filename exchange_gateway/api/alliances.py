@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.bodies import read_json
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems
-from exchange_gateway.api.event_components import ALLIANCE_EXAMPLE
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.agreements import Accepted, AgreementVersion, Refused
@@ -23,13 +22,27 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["alliances"])
 
-_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Agreement"}, "example": ALLIANCE_EXAMPLE}}
+_EXAMPLE = {
+    "id": "vestalliancen",
+    "name": "Vestalliancen",
+    "kind": "alliance",
+    "purpose": "Fælles rekruttering i Vestjylland",
+    "legalBasis": "Lov om en aktiv beskæftigelsesindsats",
+    "validFrom": "2026-01-01T00:00:00Z",
+    "validUntil": None,
+    "coordinators": ["0657"],
+    "members": [
+        {"participant": "0657", "name": "Herning"},
+        {"participant": "0671", "name": "Struer", "publishes": ["job-order"], "reads": ["job-order", "visit"]},
+    ],
+    "shares": {"job-order": {}, "visit": {"fields": ["/visitId", "/status", "/company", "/start"]}},
+}
 _AGREEMENT = {
     "description": "The agreement as its coordinator wrote it; `ETag` names the version.",
-    "content": _CONTENT,
+    "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
     "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version, for `If-Match`."}},
 }
-_BODY = {"required": True, "content": _CONTENT}
+_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}
 
 
 class AllianceList(BaseModel):

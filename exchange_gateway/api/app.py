@@ -184,8 +184,6 @@ def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
         version=gateway.version,
         summary="Job orders, company contacts and visits, exchanged between Danish municipalities",
         redoc_url=None,
-        # Generated clients name their methods by it.
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.gateway, app.state.connections = gateway, connections
     app.state.unavailable = Seldom("log_unavailable")

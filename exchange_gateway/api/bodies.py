@@ -57,5 +57,6 @@ async def read_body(request: Request, model: type[Body], timeout_s: float) -> Bo
 
 def described(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """Return a body's OpenAPI entry."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}

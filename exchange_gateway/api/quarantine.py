@@ -24,34 +24,12 @@ from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.quarantine import item_of
 from exchange_gateway.workers.local_index import IndexBehind
-from schemas.event import Violation
 from schemas.identifiers import PARTICIPANT
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
 
 router = APIRouter(tags=["native door"])
-
-PATH = "/v1/quarantine"
-QUARANTINE_EXAMPLE: dict[str, Any] = {
-    "quarantine": [
-        {
-            "participant": "0671",
-            "topic": "in.0671",
-            "offset": 1,
-            "receivedAt": "2026-11-23T07:05:00.123Z",
-            "quarantinedAt": "2026-11-23T07:05:00.187Z",
-            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            "eventId": "ordre-2-1",
-            "problem": Problem(
-                "schema-violation",
-                "The data does not follow urn:kommunebro:schema:job-order:1.0: see each error.",
-                violations=[Violation("/data", "required", "'title' is missing.")],
-            ).body(),
-        }
-    ],
-    "next": None,
-}
 
 
 class QuarantineItem(BaseModel):
@@ -76,7 +54,7 @@ class QuarantineList(BaseModel):
 
 
 @router.get(
-    PATH,
+    "/v1/quarantine",
     summary="List what was refused at the native door",
     response_model=QuarantineList,
     responses=problems(403, 503),

@@ -51,12 +51,7 @@ RETRY_MS = 2_000
 PAUSE_S = 1.0
 """Between two looks at a log that does not answer. The stream stays: its client could do no more than wait too."""
 
-PATH = "/v1/subscriptions/{subscription_id}/stream"
-CURSOR_EXAMPLE = "eyJlIjowLCJwIjp7ImFsbGlhbmNlLnZlc3RhbGxpYW5jZW4uam9iLW9yZGVyIjoxN319"
-_EXAMPLE = (
-    f"id: {CURSOR_EXAMPLE}\nevent: dk.kommunebro.job-order\n"
-    'data: {"specversion":"1.0","id":"1bd7bbe1-1","type":"dk.kommunebro.job-order","data":{}}\n\n'
-)
+_EXAMPLE = 'id: …\nevent: dk.kommunebro.job-order\ndata: {"specversion":"1.0","id":"…"}\n\n'
 
 
 class EventStream(StreamingResponse):
@@ -76,7 +71,7 @@ class EventStream(StreamingResponse):
 
 
 @router.get(
-    PATH,
+    "/v1/subscriptions/{subscription_id}/stream",
     summary="Stream events",
     response_class=EventStream,
     responses={

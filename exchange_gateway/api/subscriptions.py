@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from exchange_gateway.api.authentication import principal, require
 from exchange_gateway.api.bodies import described, read_body
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems, wrong
-from exchange_gateway.api.described_examples import SUBSCRIPTION_EXAMPLE
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled
 from exchange_gateway.api.subscription_common import (
@@ -40,6 +39,13 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["subscriptions"])
 
+_EXAMPLE = {
+    "name": "Svejsere i Vestalliancen",
+    "types": ["dk.kommunebro.job-order"],
+    "alliances": ["vestalliancen"],
+    "filter": {"occupation": ["svejser"], "status": ["open"]},
+    "start": "earliest",
+}
 _ROUTES = "/v1/subscriptions"
 _ONE = "/v1/subscriptions/{subscription_id}"
 Reader = Annotated[Principal, Depends(principal)]
@@ -71,7 +77,7 @@ async def list_subscriptions(
     response_model=SubscriptionAnswer,
     responses=problems(400, 403, 408, 409, 413, 415, 503),
     dependencies=[Depends(only_known)],
-    openapi_extra=described(NewSubscription, SUBSCRIPTION_EXAMPLE),
+    openapi_extra=described(NewSubscription, _EXAMPLE),
 )
 async def make_subscription(request: Request, reader: Reader) -> Response:
     """Make a subscription. It brings what your alliances share with you, your own events left out."""
@@ -94,7 +100,7 @@ async def make_subscription(request: Request, reader: Reader) -> Response:
     response_model=DryRunAnswer,
     responses=problems(400, 403, 408, 413, 415, 503),
     dependencies=[Depends(only_known)],
-    openapi_extra=described(NewSubscription, SUBSCRIPTION_EXAMPLE),
+    openapi_extra=described(NewSubscription, _EXAMPLE),
 )
 async def try_subscription(
     request: Request, reader: Reader, limit: Annotated[int, Query(ge=0, le=100, description="Events to show.")] = 10
