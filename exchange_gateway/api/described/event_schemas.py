@@ -40,6 +40,12 @@ _FORWARDED: dict[str, Any] = {
     "forwardedtime": _TIME,
     "causedby": _TEXT | {"description": "The event because of which the forwarder made this one."},
 }
+_DAY_OR_TIME: dict[str, Any] = {
+    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+    "pattern": r"^\d{4}-\d\d-\d\d([Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))?$",
+}
+"""The dataset's way of saying a day or an instant, and one that generators of clients can read."""
+
 _REQUIRED = ("specversion", "id", "source", "type", "subject", "time", "dataschema", "data")
 
 
@@ -137,6 +143,8 @@ def _moved(node: Any, names: dict[str, str]) -> Any:
     if not isinstance(node, dict):
         return node
     moved = {key: _moved(value, names) for key, value in node.items()}
+    if node.get("anyOf") == _DAY_OR_TIME["anyOf"]:
+        moved = {key: value for key, value in moved.items() if key != "anyOf"} | {"pattern": _DAY_OR_TIME["pattern"]}
     reference = node.get("$ref")
     if isinstance(reference, str):
         moved["$ref"] = REF + names[reference.removeprefix(_LOCAL)]

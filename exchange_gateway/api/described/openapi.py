@@ -95,6 +95,11 @@ def _bodies() -> dict[str, Node]:
     for model in (NewSubscription, ChangedSubscription, CursorBody):
         schema = model.model_json_schema(ref_template=REF + "{model}")
         found |= schema.pop("$defs", {}) | {model.__name__: schema}
+    for schema in found.values():
+        for described in schema["properties"].values():
+            if described.get("default", ...) is None:
+                # Left out and null are not the same in a PATCH, and generators would send what they call a default.
+                del described["default"]
     return found
 
 
