@@ -27,8 +27,8 @@ ROLES = ("publisher", "reader", "auditor", "operator")
 NOT_HELD = [positive_data_acceptance]
 """A check that cannot hold: the dataset has rules that JSON Schema cannot say, such as check digits."""
 
-REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428]
-"""What bad data is answered with; an agreement's precondition is looked at before its body."""
+REFUSALS = [207, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428]
+"""What bad data is answered with, a batch with 207; an agreement's precondition is looked at before its body."""
 
 BRIEF = "[limits]\nstream_s_max = 0.1\nwait_s_max = 0.1\n"
 """Streams and long polls that end soon."""
