@@ -20,6 +20,7 @@ STRUER, VESTALLIANCEN = "0671", "vestalliancen"
 _AT = "2026-11-16T07:15:02.125Z"
 _FORWARDED_AT = "2026-11-16T07:15:02.180Z"
 CURSOR = "eyJlIjowLCJwIjp7ImFsbGlhbmNlLnZlc3RhbGxpYW5jZW4uam9iLW9yZGVyIjoxfX0"
+_INSTANCE = "b1b9c9f2-5b0e-4b52-9d0e-6c0f4f1f8a11"
 _SUBSCRIPTION = "sub-5f0c1d2e3a4b5c6d"
 
 
@@ -191,7 +192,7 @@ def answers(agreement: dict[str, Any], schemas: Iterable[dict[str, Any]]) -> dic
     pulled = {"events": [forwarded()], "cursor": CURSOR, "lag": lag}
     validated = {"valid": True, "id": event()["id"], "source": event()["source"], "duplicate": False}
     return {
-        ("healthz", "200"): {"status": "alive", "instance": "b1b9c9f2-5b0e-4b52-9d0e-6c0f4f1f8a11"},
+        ("healthz", "200"): {"status": "alive", "instance": _INSTANCE},
         ("readyz", "200"): {"ready": True, "reasons": []},
         ("readyz", "503"): {"ready": False, "reasons": ["The log does not answer."]},
         ("get_schema", "200"): {key: order_schema[key] for key in ("$schema", "$id", "title", "x-label-da", "type")},
@@ -214,7 +215,12 @@ def answers(agreement: dict[str, Any], schemas: Iterable[dict[str, Any]]) -> dic
         ("put_alliance", "201"): agreement,
         ("list_schemas", "200"): {"schemas": items, "next": None},
         ("replay_records", "200"): _record(),
-        ("trace_event", "200"): _trace(),
+        ("replay_bounds", "200"): {
+            "instance": _INSTANCE,
+            "filters": {},
+            "topics": {"pub.0671.job-order": {"from": 0, "to": 812}},
+        },
+        ("trace", "200"): _trace(),
         ("list_quarantine", "200"): {"quarantine": [quarantined() | {"quarantinedAt": _FORWARDED_AT}], "next": None},
         ("get_problem", "200"): explained,
         ("list_problems", "200"): {"problems": [explained]},
