@@ -90,8 +90,9 @@ campaign-connections: setup ## G13: 10,000 connections that are left, and 200 cl
 	$(FAULTS).gateway.left_connections --connections 10000
 	$(FAULTS).gateway.slow_readers --clients 200
 
-campaign-bad-input: setup ## G9: 100,000 damaged requests
+campaign-bad-input: setup ## G9: 100,000 damaged requests; then 500 good and bad ones of each operation, by its description
 	$(FAULTS).gateway.bad_input --requests 100000
+	$(FAULTS).gateway.openapi --examples 500
 
 campaign-native-door: setup ## a producer goes on writing to its mailbox through 30 kills of the gateway, and a minute without brokers
 	$(FAULTS).gateway.native_door --kills 30

@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import orjson
 
@@ -36,3 +37,12 @@ def newest(name: str) -> Schema:
     if not by_version:
         raise KeyError(name)
     return by_version[max(by_version)]
+
+
+@cache
+def examples(name: str) -> dict[str, dict[str, Any]]:
+    """Return the dataset's own examples of a type's newest version, whole events by their file's name; frozen too."""
+    version = newest(name)["$id"].rpartition(":")[2]
+    folder = files("schemas") / name / "examples" / version
+    found = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    return {file.name.removesuffix(".json"): orjson.loads(file.read_bytes()) for file in found}

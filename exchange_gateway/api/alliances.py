@@ -12,7 +12,17 @@ from pydantic import BaseModel
 
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.bodies import read_json
-from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems
+from exchange_gateway.api.common import (
+    LIST_DEFAULT,
+    SHAPE,
+    After,
+    Limit,
+    Optional,
+    only_known,
+    page_of,
+    problems,
+    shaped,
+)
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.agreements import Accepted, AgreementVersion, Refused
@@ -37,18 +47,19 @@ _EXAMPLE = {
     ],
     "shares": {"job-order": {}, "visit": {"fields": ["/visitId", "/status", "/company", "/start"]}},
 }
+_SHAPE = {SHAPE: "Agreement"}
 _AGREEMENT = {
     "description": "The agreement as its coordinator wrote it; `ETag` names the version.",
-    "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
+    "content": {"application/json": {"schema": _SHAPE, "example": _EXAMPLE}},
     "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version, for `If-Match`."}},
 }
-_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}}
+_BODY = {"required": True, "content": {"application/json": {"schema": _SHAPE, "example": _EXAMPLE}}}
 
 
 class AllianceList(BaseModel):
     """A page of agreements, each with its `version`."""
 
-    alliances: list[dict[str, Any]]
+    alliances: list[Annotated[dict[str, Any], shaped("Agreement")]]
     next: str | None
 
 

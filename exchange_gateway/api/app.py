@@ -184,6 +184,7 @@ def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
         version=gateway.version,
         summary="Job orders, company contacts and visits, exchanged between Danish municipalities",
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.gateway, app.state.connections = gateway, connections
     app.state.unavailable = Seldom("log_unavailable")

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
+from exchange_gateway.api.common import SHAPE
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.api.publish import ClientGone
 from schemas import strict_json
@@ -56,7 +57,6 @@ async def read_body(request: Request, model: type[Body], timeout_s: float) -> Bo
 
 
 def described(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    """Return a body's OpenAPI entry."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    """Return a body's OpenAPI entry; `described/` brings the model itself."""
+    schema = {SHAPE: model.__name__}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import Query, Request
+from pydantic import WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from exchange_gateway.api.problems import MEDIA_TYPE, Problem
@@ -34,8 +35,18 @@ _DESCRIPTIONS = {
     422: "A parameter or the body is wrong; `errors` says where",
     428: "`If-Match` or `If-None-Match` is missing",
     429: "More requests than the operator's limit",
+    500: "A fault of the gateway; it is logged under the request's id",
     503: "Not now; try again after `Retry-After` seconds",
 }
+
+
+SHAPE = "x-shape"
+"""Stands in a model's schema for a component that `described/` brings: events and problems have shapes of their own."""
+
+
+def shaped(name: str) -> WithJsonSchema:
+    """Describe a value of a model as the document's component `name`."""
+    return WithJsonSchema({SHAPE: name})
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

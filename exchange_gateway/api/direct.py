@@ -8,6 +8,7 @@ publish, not what is right, and not one word of an error.
 """
 
 import asyncio
+import re
 import socket
 import struct
 from abc import abstractmethod
@@ -32,6 +33,22 @@ TAKEN_BYTES_MIN = 64 * 1024
 
 Scope = dict[str, Any]
 Application = Callable[..., Any]
+
+
+_UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
+_HEAD_ENDS = b"\r\n\r\n"
+
+
+def without_http2(data: bytes) -> bytes:
+    """Take the offer to go on in HTTP/2 (`Upgrade: h2c`) out of a request's head; `data` begins with one.
+
+    A server may pass over it. Java's client makes it with each first request, and the parser would take the request's
+    body for something in the other protocol.
+    """
+    head, ends, body = data.partition(_HEAD_ENDS)
+    if not ends or b"h2c" not in head:
+        return data
+    return _UPGRADE.sub(b"", head + b"\r\n") + b"\r\n" + body
 
 
 class Reply:
@@ -103,6 +120,9 @@ class DirectProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on. What is not whole after one piece goes the ordinary way, with its limits in size and time."""
         self._head_bytes += len(data)
+        # A substring is looked for in nanoseconds, and whoever means HTTP/2 begins with a request.
+        if b"h2c" in data and (self.cycle is None or not self.cycle.more_body):
+            data = without_http2(data)
         super().data_received(data)
         if self._head_bytes > HEAD_BYTES_MAX and self._is_between_requests:
             self.transport.abort()

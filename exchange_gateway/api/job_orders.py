@@ -17,6 +17,7 @@ from exchange_gateway.api.common import (
     only_known,
     parsed,
     problems,
+    shaped,
     wrong,
 )
 from exchange_gateway.api.problems import Problem
@@ -56,7 +57,7 @@ class JobOrderItem(BaseModel):
     firstRecordedAt: str = Field(description="When it was first recorded where you see it.")  # noqa: N815
     time: str = Field(description="When this state came about, by the publisher's clock.")
     event: EventReference
-    data: dict[str, Any] = Field(description="What you may see of it: urn:kommunebro:schema:job-order-shared:1.0.")
+    data: Annotated[dict[str, Any], shaped("JobOrderSeen")] = Field(description="What you may see of it.")
 
 
 class JobOrderList(BaseModel):

@@ -18,6 +18,7 @@ from exchange_gateway.api.common import (
     only_known,
     parsed,
     problems,
+    shaped,
     wrong,
 )
 from exchange_gateway.api.problems import Problem
@@ -43,7 +44,7 @@ class QuarantineItem(BaseModel):
     quarantinedAt: str = Field(description="When it was refused.")  # noqa: N815
     sha256: str | None = Field(None, description="Of the message's value, to find it again in your own system.")
     eventId: str | None = Field(None, description="The event's id, where one could be read.")  # noqa: N815
-    problem: dict[str, Any] = Field(description="Why, as over HTTP: problem details.")
+    problem: Annotated[dict[str, Any], shaped("Problem")] = Field(description="Why, as over HTTP: problem details.")
 
 
 class QuarantineList(BaseModel):

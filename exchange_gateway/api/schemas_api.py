@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, only_known, page_of, problems
 from exchange_gateway.api.problems import Problem
-from schemas.registry import UnknownSchema
+from schemas.registry import Registry, UnknownSchema
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
@@ -50,6 +50,11 @@ async def list_schemas(request: Request, limit: Limit = LIST_DEFAULT, after: Aft
     page, following = page_of(known, limit, after)
     items = [_item(gateway.registry.schema(name, version), name, version) for name, version in page]
     return Response(orjson.dumps({"schemas": items, "next": following}), media_type="application/json")
+
+
+def items_of(registry: Registry) -> list[dict[str, Any]]:
+    """Return every version of every schema as the list tells it."""
+    return [_item(registry.schema(name, version), name, version) for name, version in registry.list()]
 
 
 def _item(schema: dict[str, Any], name: str, version: str) -> dict[str, Any]:

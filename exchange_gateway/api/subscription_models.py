@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exchange_gateway.api.common import shaped
 from exchange_gateway.core.subscriptions import EARLIEST
 from schemas.identifiers import ALLIANCE, PARTICIPANT
 
@@ -19,6 +20,7 @@ EventType = Literal[
     "dk.kommunebro.company-cooperation",
     "dk.kommunebro.job-order-response",
 ]
+ForwardedEvent = Annotated[dict[str, Any], shaped("ForwardedEvent")]
 Texts = list[Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]]
 
 
@@ -114,7 +116,7 @@ class SubscriptionList(BaseModel):
 class PullAnswer(BaseModel):
     """What a pull brought."""
 
-    events: list[dict[str, Any]]
+    events: list[ForwardedEvent]
     cursor: str = Field(description="Commit it when all of `events` is done with.")
     lag: Lag
 
@@ -125,4 +127,4 @@ class DryRunAnswer(BaseModel):
     lookedAt: int = Field(description="Events that were looked at, from the start on.")  # noqa: N815
     found: int = Field(description="Those that would be delivered.")
     complete: bool = Field(description="Whether everything in the log was looked at.")
-    events: list[dict[str, Any]] = Field(description="The first of them.")
+    events: list[ForwardedEvent] = Field(description="The first of them.")

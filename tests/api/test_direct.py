@@ -182,6 +182,20 @@ async def test_requests_behind_one_another_are_answered_in_order(it: Running) ->
     assert (await client.answer())[0] == 200
 
 
+async def test_an_offer_to_go_on_in_http2_is_passed_over(it: Running) -> None:
+    """Java's client makes it with its first request: the body is read, whole or in pieces, and the answer is ours."""
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+    told = an_event(data__description="Upgrade: h2c\r\n\r\nUpgrade: h2c\r\n")
+    for event in (an_event(), told):
+        request = it.request(event, **offer)
+        head, _, body = request.partition(b"\r\n\r\n")
+        client = await it.client()
+        assert (await client.send(request))[0] == 201
+        assert (await client.send(it.request(event)))[2]["duplicate"] is True
+        pieces = (head + b"\r\n\r\n", body[:50], body[50:])
+        assert (await (await it.client()).send(*pieces))[2]["duplicate"] is True
+
+
 @pytest.mark.parametrize("kind", ["close", "chunked", "expect"])
 async def test_other_ways_to_send_work_too(it: Running, kind: str) -> None:
     """A connection that is to be closed is; a body in chunks and one that waits to be asked for are taken."""
@@ -280,5 +294,5 @@ async def test_they_are_counted_and_measured(it: Running) -> None:
     labels = {"method": "POST", "route": app_module.PATH, "status": "201"}
     assert metrics.get_sample_value("kommunebro_requests_total", labels) == 2
     assert metrics.get_sample_value("kommunebro_publish_seconds_count") == 2
-    accepted = {"type": "job-order", "outcome": "accepted"}
+    accepted = {"type": "job-order", "outcome": "accepted", "door": "http"}
     assert metrics.get_sample_value("kommunebro_events_total", accepted) == 2

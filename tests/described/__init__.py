@@ -1,0 +1,1 @@
+"""The descriptions of the API, and clients that are made from them."""
