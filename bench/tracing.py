@@ -13,7 +13,7 @@ from bench.connection import Pool
 from bench.events import Head
 from bench.figures import Row, Target
 from bench.filling import PUBLISHERS, events_for, fill
-from bench.ground import Ground, LogKind
+from bench.ground import LOGS, Ground, LogKind
 from bench.processes import Server
 from bench.rounds import settle
 from bench.tally import CountsWrong
@@ -21,7 +21,6 @@ from bench.tally import CountsWrong
 TRACES, TRACES_QUICK = 400, 20
 DECIDED_TIMEOUT_S = 600.0
 P99_MS = 50.0
-LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
 
 WAYS = {
     "by source and id": "source=urn:kommunebro:{owner}:opera&id={ident}",

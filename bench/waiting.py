@@ -1,6 +1,6 @@
 """A log in which a partner's events wait: published by eight, forwarded into one alliance, and not yet read by anybody.
 
-For `bench pull`, `bench catch-up` and `bench trace`.
+For `bench pull` and `bench catch-up`.
 """
 
 import asyncio
