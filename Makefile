@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/mypy
 
 test-suite: setup
-	$(BIN)/pytest -m "not outside" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not outside" $(ARGS)
 
 test-outside: setup outside-programs ## the tests with programs that no one here wrote: kcat, docker-compose
 	$(BIN)/pytest -m outside tests/outside $(ARGS)
