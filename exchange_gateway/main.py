@@ -20,6 +20,7 @@ from broker_adapters.log import Log, LogError
 from exchange_gateway.api.authentication import Authentication
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.agreements import AgreementBook, known_fields
+from exchange_gateway.core.forwarding import shard_of_topic
 from exchange_gateway.core.subscriptions import CursorSigner
 from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_folder
 from exchange_gateway.ingest import Ingest
@@ -27,7 +28,7 @@ from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance
 from exchange_gateway.keys import FILE_NAME as KEYS_FILE
 from exchange_gateway.keys import load_or_make_keys
 from exchange_gateway.known_events import KnownEvents
-from exchange_gateway.native_door.intake import GROUP, SHARDS, Intake
+from exchange_gateway.native_door.intake import GROUP, SHARDS, Intake, shard_of_mailbox
 from exchange_gateway.native_door.mailboxes import keep_mailboxes
 from exchange_gateway.settings import Kafka, Settings, Tokens
 from exchange_gateway.supervision import supervise
@@ -40,6 +41,7 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.event_index import EventIndex
 from exchange_gateway.workers.forwarder import Forwarder
+from exchange_gateway.workers.lags import Lags, Work
 from exchange_gateway.workers.quarantine_index import QuarantineIndex
 from exchange_gateway.workers.read_models import JobOrders
 from exchange_gateway.workers.step_index import StepIndex
@@ -71,6 +73,7 @@ class Gateway:
         self.version = version("kommunebro")
         self.tracing: Tracing | None = None
         self.forwarder: Forwarder | None = None
+        self.intake: Intake | None = None
         self.registry = Registry.load(settings.cvr_modulus)
         self.known_fields = known_fields(
             (name, self.registry.schema(name, number)) for name, number in self.registry.list()
@@ -170,14 +173,25 @@ class Gateway:
             self._work("follower", self._follow)
         if self.settings.intake and isinstance(self.log, KafkaLog):
             self._work("mailboxes", partial(keep_mailboxes, self.log, self.books))
-            intake = Intake(
+            self.intake = Intake(
                 self.log,
                 self.ingest,
                 event_bytes_max=self.settings.limits.event_bytes_max,
                 metrics=self.metrics,
                 assignments=partial(self.log.assignments, SHARDS, GROUP),
             )
-            self._work("intake", intake.run)
+            self._work("intake", self.intake.run)
+        self.lags = self._lags()
+        self._work("lags", self.lags.run)
+
+    def _lags(self) -> Lags:
+        works = []
+        if self.forwarder is not None:
+            owner = partial(shard_of_topic, shards=self.instance.shards)
+            works.append(Work("forwarder", self.forwarder.committed, owner))
+        if self.intake is not None:
+            works.append(Work(GROUP, self.intake.committed, shard_of_mailbox))
+        return Lags(self.log, works, self.subscriptions, self.books, self.clock, self.metrics)
 
     def _work(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(supervise(name, run), name=name)

@@ -8,13 +8,13 @@ import logging
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from itertools import accumulate
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 LogEvent = Literal[
@@ -139,6 +139,36 @@ class Durations(Collector):
         yield family
 
 
+class Lag(NamedTuple):
+    """events: how many records follow, at most. seconds: how long the oldest of them has waited."""
+
+    events: int = 0
+    seconds: float = 0.0
+
+
+class LagGauges(Collector):
+    """Two gauges, events and seconds, for whoever was there when it was last measured: who is gone leaves no series."""
+
+    def __init__(self, name: str, text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+        self._name, self._text, self._labels = name, text, labels
+        self._found: Mapping[tuple[str, ...], Lag] = {}
+        registry.register(self)
+
+    def tell(self, found: Mapping[tuple[str, ...], Lag]) -> None:
+        """Take what was measured, by the labels' values."""
+        self._found = found
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return what was measured last."""
+        events = GaugeMetricFamily(f"{self._name}_events", f"{self._text}, in records.", labels=self._labels)
+        how_long = f"{self._text}: how long the oldest has waited."
+        seconds = GaugeMetricFamily(f"{self._name}_seconds", how_long, labels=self._labels)
+        for labels, lag in self._found.items():
+            events.add_metric(labels, lag.events)
+            seconds.add_metric(labels, lag.seconds)
+        yield from (events, seconds)
+
+
 class Metrics:
     """The gateway's metrics, in a registry of its own so that two gateways in one process do not mix."""
 
@@ -175,6 +205,15 @@ class Metrics:
         )
         self.spans = self._counter("spans", "Spans for OpenTelemetry, by whether they could be sent.", "outcome")
         self.delivered = self._counter("delivered", "Events handed to subscribers, by door.", "door")
+        self.shard_lag = LagGauges(
+            "kommunebro_shard_lag", "What a shard that is run here has before it", ("work", "shard"), self.registry
+        )
+        self.subscription_lag = LagGauges(
+            "kommunebro_subscription_lag",
+            "What a subscription has behind its committed cursor",
+            ("participant", "subscription"),
+            self.registry,
+        )
         self.streams = self._gauge("streams", "Streams that are open.")
         self.known_events = self._gauge("known_events", "Event ids held in memory to recognise duplicates.")
 

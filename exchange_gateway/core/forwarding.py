@@ -32,6 +32,12 @@ def shard_of(participant: str, shards: int) -> int:
     return int.from_bytes(sha256(participant.encode()).digest(), "big") % shards
 
 
+def shard_of_topic(topic: str, shards: int) -> int | None:
+    """Return the shard in which a topic's events are forwarded; None for a topic whose records are not."""
+    parts = parse_data_topic(topic)
+    return shard_of(parts.holder, shards) if parts is not None and parts.space == "pub" else None
+
+
 class Unreadable(NamedTuple):
     """A record that is no event of its topic, and so was withheld. error: its kind, without what it held."""
 

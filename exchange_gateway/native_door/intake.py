@@ -36,6 +36,12 @@ UNEXPECTED_TRIES = 3
 """How often a message that the gateway itself stumbles over is tried before it stands aside for those behind it."""
 
 
+def shard_of_mailbox(topic: str) -> int | None:
+    """Return the part of the mailboxes that a topic belongs to; None for a topic that is no mailbox."""
+    holder = mailbox_holder(topic)
+    return None if holder is None else shard_of(holder, SHARDS)
+
+
 class Intake:
     """Takes messages in. One instance a gateway, and only on Kafka."""
 
@@ -46,42 +52,47 @@ class Intake:
         self._event_bytes_max = event_bytes_max
         self._assignments = assignments
         self._topics = TopicList(log)
+        self.committed: dict[int, dict[str, int]] = {}
+        """Of each shard that is run here, the offsets up to which it has come, by topic."""
 
     async def run(self) -> None:
         """Take in until cancelled. Raises `LogError` when the log does not say which shards to run."""
-        shards = Shards(self._log, self._run_shard, name=GROUP, fenced="intake_fenced", failed="intake_failed")
+        shards = Shards(
+            self._log, self._run_shard, self.committed, name=GROUP, fenced="intake_fenced", failed="intake_failed"
+        )
         await shards.run(self._assignments)
 
     async def _run_shard(self, shard: int) -> None:
         """Enter the processor first, which fences the predecessor; only then read where it had come to."""
 
         def ours(topic: str) -> bool:
-            holder = mailbox_holder(topic)
-            return holder is not None and shard_of(holder, SHARDS) == shard
+            return shard_of_mailbox(topic) == shard
 
         async with self._log.processor(f"{GROUP}-{shard}") as processor:
             # What the predecessor took in last must be known here, or it would be taken in twice.
             await self._ingest.catch_up()
             log_event("intake_started", shard=shard)
+            self.committed[shard] = dict(processor.positions())
             while True:
                 try:
                     async with Follower(self._log, ours, processor.positions(), self._topics) as follower:
                         while True:
                             records = await follower.batch(records_max=STEP_RECORDS)
                             if records:
-                                await self._take(processor, records)
+                                self.committed[shard].update(await self._take(processor, records))
                 except OffsetOutOfRange as gap:
                     await self._tell_of_gap(processor, gap)
 
-    async def _take(self, processor: Processor, records: list[Record]) -> None:
+    async def _take(self, processor: Processor, records: list[Record]) -> dict[str, int]:
+        """Take messages in; return the offsets that come next, by mailbox."""
         by_topic: dict[str, list[Record]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
         refused = await asyncio.gather(*(self._take_in(topic, group) for topic, group in by_topic.items()))
-        await processor.commit(
-            outputs=[(QUARANTINE_TOPIC, one) for group in refused for one in group],
-            positions={topic: group[-1].offset + 1 for topic, group in by_topic.items()},
-        )
+        positions = {topic: group[-1].offset + 1 for topic, group in by_topic.items()}
+        outputs = [(QUARANTINE_TOPIC, one) for group in refused for one in group]
+        await processor.commit(outputs=outputs, positions=positions)
+        return positions
 
     async def _take_in(self, topic: str, records: list[Record]) -> list[NewRecord]:
         """Take in messages of one mailbox; return what is to stand in quarantine."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from broker_adapters.log import Log, LogUnavailable, Processor, Record
 from exchange_gateway.clock import Clock
-from exchange_gateway.core.forwarding import Basis, Deciding, Place, Step, by_topic, shard_of, thing_of
+from exchange_gateway.core.forwarding import Basis, Deciding, Place, Step, by_topic, shard_of_topic, thing_of
 from exchange_gateway.core.known_things import Known, load
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.workers.agreements import BookKeeper
@@ -73,7 +73,12 @@ class Forwarder:
         """Forward until cancelled. Raises `LogError` when the log does not say which shards to run."""
         await self._log.create_topics([AGREEMENTS_TOPIC, FORWARDING_TOPIC])
         shards = Shards(
-            self._log, self._run_shard, name="forwarder", fenced="forwarder_fenced", failed="forwarder_failed"
+            self._log,
+            self._run_shard,
+            self.committed,
+            name="forwarder",
+            fenced="forwarder_fenced",
+            failed="forwarder_failed",
         )
         await shards.run(self._assignments)
 
@@ -81,8 +86,7 @@ class Forwarder:
         """Enter the processor first, which fences the predecessor; only then read where it had come to."""
 
         def ours(topic: str) -> bool:
-            parts = parse_data_topic(topic)
-            return parts is not None and parts.space == "pub" and shard_of(parts.holder, self._shards) == shard
+            return shard_of_topic(topic, self._shards) == shard
 
         async with self._log.processor(f"forwarder-{shard}") as processor:
             log_event("forwarder_started", shard=shard)

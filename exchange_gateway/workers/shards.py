@@ -5,7 +5,7 @@ was told to run what.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from collections.abc import Set as AbstractSet
 
 from broker_adapters.log import Fenced, Log, LogClosed, LogError, LogUnavailable
@@ -36,13 +36,22 @@ def all_of(shards: int) -> Assignments:
 class Shards:
     """Keeps the assigned shards running. run_shard: runs one until it is cancelled, or raises.
 
-    fenced, failed: the log lines that tell of a shard that another took over, or that begins again.
+    committed: of each shard that is run here, the offsets up to which it has come, by topic; kept by `run_shard`, and
+    forgotten when the shard goes elsewhere. fenced, failed: the log lines that tell of a shard that another took over,
+    or that begins again.
     """
 
     def __init__(
-        self, log: Log, run_shard: Callable[[int], Awaitable[None]], *, name: str, fenced: LogEvent, failed: LogEvent
+        self,
+        log: Log,
+        run_shard: Callable[[int], Awaitable[None]],
+        committed: MutableMapping[int, dict[str, int]],
+        *,
+        name: str,
+        fenced: LogEvent,
+        failed: LogEvent,
     ) -> None:
-        self._log, self._run_shard, self._name = log, run_shard, name
+        self._log, self._run_shard, self._committed, self._name = log, run_shard, committed, name
         self._fenced: LogEvent = fenced
         self._failed: LogEvent = failed
         self._away = Seldom(failed)
@@ -54,9 +63,16 @@ class Shards:
             async for assigned in assignments():
                 await stop(*(running.pop(shard) for shard in running.keys() - assigned))
                 for shard in sorted(assigned - running.keys()):
-                    running[shard] = asyncio.create_task(self._keep(shard), name=f"{self._name}-{shard}")
+                    running[shard] = asyncio.create_task(self._hold(shard), name=f"{self._name}-{shard}")
         finally:
             await stop(*running.values())
+
+    async def _hold(self, shard: int) -> None:
+        self._committed[shard] = {}
+        try:
+            await self._keep(shard)
+        finally:
+            self._committed.pop(shard, None)
 
     async def _keep(self, shard: int) -> None:
         """Run a shard, again and again after whatever goes wrong, until cancelled or the log is closed."""
