@@ -100,7 +100,9 @@ async def examine_kafka(seen: Examination, log: KafkaLog, bootstrap: str, clock:
         finally:
             await log.close()
     except LogError as error:
-        seen.fail("log", str(error), "Look at the brokers, and at what this client may do there.", unreachable=True)
+        # What no second try helps against is a matter of settings or rights.
+        advice = "Look at the brokers, and at what this client may do there."
+        seen.fail("log", str(error), advice, unreachable=error.retryable)
         return None
 
 
@@ -155,9 +157,9 @@ def _examine_survey(seen: Examination, survey: Survey) -> None:
     if int(told.get("message.max.bytes", RECORD_BYTES_MAX)) < RECORD_BYTES_MAX:
         wrong.append(f"message.max.bytes={told['message.max.bytes']}, at least {RECORD_BYTES_MAX}")
     if wrong:
-        seen.warn("kafka settings", "; ".join(wrong), "Set them on the brokers; docs/operations.md says why.")
+        seen.warn("broker settings", "; ".join(wrong), "Set them on the brokers; docs/operations.md says why.")
     else:
-        seen.ok("kafka settings", "as advised, as far as the broker tells them")
+        seen.ok("broker settings", "as advised, as far as the broker tells them")
     _examine_transactions(seen, survey)
 
 

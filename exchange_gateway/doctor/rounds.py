@@ -4,6 +4,7 @@ import asyncio
 from importlib.metadata import version
 
 from broker_adapters.kafka import KafkaLog
+from broker_adapters.log import LogError
 from exchange_gateway.clock import Clock
 from exchange_gateway.doctor.findings import Examination, listed
 from exchange_gateway.doctor.folder import examine_disk, examine_folder, examine_keys, holder_of
@@ -50,7 +51,11 @@ def _examine_log(
 ) -> tuple[Instance | None, Grown]:
     if settings.kafka_bootstrap is None:
         return examine_embedded(seen, settings.data, clock, running=running) if usable else (None, Grown())
-    log = make_log(settings, settings.data / "log-state")
+    try:
+        log = make_log(settings, settings.data / "log-state")
+    except LogError as error:
+        seen.fail("kafka settings", str(error), "Mend it; docs/operations.md has every setting.")
+        return None, Grown()
     assert isinstance(log, KafkaLog)  # noqa: S101  # that is what a bootstrap address makes of it
     return asyncio.run(examine_kafka(seen, log, settings.kafka_bootstrap, clock)), Grown()
 

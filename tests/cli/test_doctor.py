@@ -176,6 +176,15 @@ def test_a_broker_that_is_away_is_3(tmp_path: Path) -> None:
     assert address in findings["kafka"]["found"]
 
 
+def test_tls_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    """What the connection would be made with is looked at before any broker is asked; exit 1."""
+    config = tmp_path / "settings.toml"
+    config.write_text('kafka = {security_protocol = "SSL", ca_file = "/nowhere.pem"}')
+    status, findings = doctor("--data", tmp_path, "--config", config, "--kafka", "127.0.0.1:1")
+    assert (status, states(findings)["kafka settings"]) == (1, "fail")
+    assert "/nowhere.pem" in findings["kafka settings"]["found"]
+
+
 def test_brokers_that_are_set_otherwise_are_told(tmp_path: Path) -> None:
     """What is advised and is not so is named; transactions that cannot be had fail."""
     told = {
@@ -185,7 +194,7 @@ def test_brokers_that_are_set_otherwise_are_told(tmp_path: Path) -> None:
     seen = Examination()
     _examine_survey(seen, Survey(3, old=True, settings=told, transactions=None))
     found = {one.check: one for one in seen.findings}
-    assert all(name in found["kafka settings"].found for name in list(told)[:4])
+    assert all(name in found["broker settings"].found for name in list(told)[:4])
     assert [found[check].state for check in ("kafka version", "transactions")] == [State.FAIL, State.FAIL]
 
 
