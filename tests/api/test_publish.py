@@ -273,7 +273,7 @@ async def test_health_metrics_and_description_answer(door: Door) -> None:
     assert (await client.get("/healthz")).status_code == 200
     assert (await client.get("/readyz")).json() == {"ready": True, "reasons": []}
     metrics = (await client.get("/metrics")).text
-    assert 'kommunebro_events_total{outcome="accepted",type="job-order"} 1.0' in metrics
+    assert 'kommunebro_events_total{door="http",outcome="accepted",type="job-order"} 1.0' in metrics
     document = (await client.get("/openapi.json")).json()
     assert {"/v1/events", "/v1/events:validate", "/v1/job-orders"} <= document["paths"].keys()
     assert (await client.get("/problems/conflict")).json()["status"] == 409
