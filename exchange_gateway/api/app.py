@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from broker_adapters.log import LogError
 from exchange_gateway.api import (
@@ -43,6 +44,8 @@ CHOSEN = "kommunebro.chosen"
 """Where a request's scope says whether it is traced, once that is decided."""
 
 _DIRECT_HEADERS = b"content-type: application/json\r\nx-request-id: %b\r\n"
+
+_ROUTES = (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api)
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -188,7 +191,7 @@ def build_fastapi(gateway: "Gateway", connections: Connections) -> FastAPI:
     )
     app.state.gateway, app.state.connections = gateway, connections
     app.state.unavailable = Seldom("log_unavailable")
-    for module in (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api):
+    for module in _ROUTES:
         app.include_router(module.router)
     handlers: dict[type[Exception], Handler] = {
         Problem: _on_problem,
@@ -232,5 +235,12 @@ async def _on_bad_parameter(_: Request, error: RequestValidationError) -> Respon
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:  # noqa: PLR2004  # Starlette raises it by number
         detail = f"{request.url.path} does not know {request.method}."
-        return problem_response(Problem("method-not-allowed", detail, headers=error.headers))
+        return problem_response(Problem("method-not-allowed", detail, headers={"Allow": _methods_of(request)}))
     return problem_response(Problem("not-found", f"There is no {request.url.path[:200]}."))
+
+
+def _methods_of(request: Request) -> str:
+    """Return what a path knows, for `Allow`. Starlette names the methods of the first route with that path only."""
+    routes = [route for module in _ROUTES for route in module.router.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.path_regex.match(request.scope["path"])]
+    return ", ".join(sorted({name for route in fitting for name in route.methods or ()}))

@@ -266,6 +266,16 @@ async def test_an_unknown_path_method_or_problem_is_told_as_a_problem(door: Door
         assert answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/v1/alliances/vest", "GET, PUT"), ("/v1/subscriptions/x", "DELETE, GET, PATCH"), ("/v1/job-orders", "GET")],
+)
+async def test_allow_names_every_method_of_a_path(door: Door, path: str, methods: str) -> None:
+    """Also where a path's methods are routes of their own."""
+    answer = await door[1].request("TRACE", path, headers=door[2])
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
 async def test_health_metrics_and_description_answer(door: Door) -> None:
     """What an operator and a programmer look at first."""
     await send(door, an_event(), STRUCTURED)
