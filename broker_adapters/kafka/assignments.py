@@ -17,7 +17,9 @@ from broker_adapters.kafka.patience import close_client
 from broker_adapters.kafka.settings import KafkaSettings
 
 TOPIC = "state.assignments"
-FORWARDERS = "forwarders"
+FORWARDERS, INTAKE = "forwarders", "intake"
+"""The groups: who forwards, and who takes in from mailboxes."""
+
 LOOK_S = 0.2
 RETRY_S = 1.0
 SESSION_S = 6.0

@@ -47,6 +47,49 @@ def status(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None
     _run("status", as_json, data)
 
 
+@app.command()
+def acls(
+    gateway: Annotated[
+        list[str], typer.Option(metavar="PRINCIPAL", help="Whom gateways and forwarders log in as: User:gateway.")
+    ],
+    participant: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PARTICIPANT=PRINCIPAL",
+            help="Whose producers log in as whom: 0671=User:struer.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006  # typer reads it once
+    kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT,…", help="The brokers.")] = "localhost:9092",
+    prefix: Annotated[str, typer.Option(help="What kafka.prefix is set to.")] = "",
+    command_config: Annotated[
+        str | None,
+        typer.Option(help="The file with your own login, for kafka-acls.", show_default=False),
+    ] = None,
+) -> None:
+    """Print the commands for kafka-acls that allow gateways, and participants' producers, what they need and no more.
+
+    Example: kommunebro kafka acls --gateway User:gateway --participant 0671=User:struer
+    """
+    from broker_adapters.kafka.acls import Brokers, commands  # noqa: PLC0415
+    from schemas.identifiers import InvalidIdentifier, Participant  # noqa: PLC0415
+
+    pairs = []
+    for given in participant:
+        name, is_pair, principal = given.partition("=")
+        try:
+            pairs.append((str(Participant(name)), principal))
+        except InvalidIdentifier as error:
+            raise Failed(Exit.USAGE, f"--participant {given}: {error}") from None
+        if not is_pair:
+            raise Failed(Exit.USAGE, f"--participant {given}: name its principal too, as in 0671=User:struer.")
+    for principal in (*gateway, *(principal for _, principal in pairs)):
+        if not principal.startswith("User:") or principal == "User:":
+            raise Failed(Exit.USAGE, f"{principal!r} is no principal: it begins with User:, such as User:CN=gateway.")
+    for line in commands(Brokers(kafka, command_config), prefix=prefix, gateways=gateway, participants=pairs):
+        typer.echo(line)
+
+
 def _run(verb: str, as_json: bool, *arguments: Any) -> None:
     from broker_adapters import local_kafka  # noqa: PLC0415
     from broker_adapters.local_kafka_jars import KafkaNotFetched  # noqa: PLC0415

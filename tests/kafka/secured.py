@@ -2,6 +2,8 @@
 
 import datetime as dt
 import ipaddress
+import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,16 +13,22 @@ from os import kill
 from pathlib import Path
 from signal import SIGKILL
 
+from confluent_kafka import Producer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from broker_adapters.local_kafka import _free_ports, _java
+from broker_adapters.local_kafka_jars import KAFKA_VERSION, caches, class_path
 from broker_adapters.local_kafka_process import is_running, spawn, tail
 
 PASSWORD = "rigtigt-kodeord"  # of a broker that lives for one test
 
+USERS = ("gateway", "limited", "struer")
+"""`gateway` may do everything; the others nothing, until they are allowed it."""
+
+TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -72,11 +80,63 @@ class Secured:
     scram: str
     mtls: str
     authority: Authority
+    folder: Path
+
+    def client(self, user: str) -> dict[str, str]:
+        """Return how librdkafka logs in as a user."""
+        return {
+            "bootstrap.servers": self.scram,
+            "security.protocol": "SASL_SSL",
+            "ssl.ca.location": str(self.authority.file),
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": PASSWORD,
+        }
+
+    def producer(self, user: str) -> Producer:
+        """Return a producer that no one here wrote."""
+        return Producer(self.client(user) | {"enable.idempotence": True, "message.timeout.ms": 10_000})
+
+    def written(self, producer: Producer, topic: str) -> object:
+        """Write a message; return the error, None where there is none."""
+        errors: list[object] = []
+        producer.produce(topic, b"{}", on_delivery=lambda error, _: errors.append(error))
+        producer.flush(20)
+        return errors[0] if errors else "no answer"
+
+    def login(self, user: str) -> str:
+        """Return how Kafka's own tools log in as a user: a file of properties."""
+        login = f'{SCRAM_LOGIN.removesuffix(";")} username="{user}" password="{PASSWORD}";'
+        lines = {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.jaas.config": login,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.authority.file,
+        }
+        return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+    def carry_out(self, script: str) -> None:
+        """Run commands in a shell to which `kafka-acls` is Kafka's own, as it is in its distribution."""
+        jars = class_path(caches() / f"kafka-tools-{KAFKA_VERSION}", (TOOLS,), "Kafka's tools")
+        programs = self.folder / "programs"
+        programs.mkdir(exist_ok=True)
+        program = programs / "kafka-acls"
+        java = [str(word) for word in _java() if not str(word).startswith("-Xmx")][:1]
+        words = shlex.join([java[0], "-cp", jars, "org.apache.kafka.tools.AclCommand"])
+        program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        program.chmod(0o755)
+        # Each is a Java of its own, which takes a second: two at once.
+        done = subprocess.run(
+            ["xargs", "-P", "2", "-d", "\n", "-n", "1", "sh", "-c", 'eval "$0"'], input=script, text=True,
+            capture_output=True, check=False, env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @contextmanager
 def secured_broker(folder: Path) -> Iterator[Secured]:
-    """Run the broker while the block runs. Its users: `gateway` by password, `CN=gateway` by certificate."""
+    """Run the broker while the block runs. Its users: `USERS` by password, `CN=gateway` by certificate."""
     authority = Authority(folder, "ca")
     ports = _free_ports(3)
     places = dict(zip(("SCRAM", "MTLS", "CONTROLLER"), (f"127.0.0.1:{port}" for port in ports), strict=True))
@@ -120,7 +180,8 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
         "--config",
         str(config),
     ]
-    made += ["--add-scram", f"SCRAM-SHA-512=[name=gateway,password={PASSWORD}]"]
+    for user in USERS:
+        made += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORD}]"]
     subprocess.run(made, check=True, capture_output=True)
     pid = spawn([*_java(), "kafka.Kafka", str(config)], output)
     try:
@@ -129,7 +190,7 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
             assert is_running(pid, str(config)), tail(output)[-3000:]
             assert time.monotonic() < deadline, tail(output)[-3000:]
             time.sleep(0.05)
-        yield Secured(places["SCRAM"], places["MTLS"], authority)
+        yield Secured(places["SCRAM"], places["MTLS"], authority, folder)
     finally:
         with suppress(ProcessLookupError):
             kill(pid, SIGKILL)

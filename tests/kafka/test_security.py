@@ -1,15 +1,28 @@
 """A whole gateway on a real broker that demands a password or a certificate over TLS."""
 
+import asyncio
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as ConfluentPartition
 
 from broker_adapters.kafka.faults import KafkaRefused
+from broker_adapters.log import UnknownTopic
+from exchange_gateway.api.app import App
+from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway
 from exchange_gateway.settings import Kafka, Settings
+from schemas.event import STRUCTURED
+from tests.core.agreement_samples import agreement
 from tests.kafka.secured import PASSWORD, Authority, Secured, secured_broker
+from tests.processes import run
+from tests.support import an_event, token
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +44,63 @@ def by_certificate(secured: Secured, folder: Path, certificate: Path) -> Setting
     return Settings(data=folder / "data", kafka_bootstrap=secured.mtls, kafka=kafka)
 
 
-async def test_a_gateway_opens_with_scram(secured: Secured, tmp_path: Path) -> None:
-    """Every client that opening makes logs in by password: topics, transactions, groups."""
-    async with Gateway(by_scram(secured, tmp_path)):
-        pass
+async def goes_all_the_way(settings: Settings, producer: Producer, mailbox: str) -> None:
+    """Agree, publish over HTTP and into the mailbox, and wait until both are forwarded, and a bad one set aside."""
+    async with Gateway(settings) as gateway:
+        transport = httpx.ASGITransport(App(gateway))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:
+            operator = {**token(gateway, "drift", Role.OPERATOR), "If-None-Match": "*"}
+            answer = await client.put("/v1/alliances/vest", json=agreement(), headers=operator)
+            assert answer.status_code == 201, answer.text
+            publisher = token(gateway, "0671", Role.PUBLISHER)
+            over_http, native = (an_event(data__sharing={"scope": "alliances"}) for _ in range(2))
+            as_one = {**publisher, "Content-Type": STRUCTURED}
+            assert (await client.post("/v1/events", json=over_http, headers=as_one)).status_code == 201
+            async with asyncio.timeout(60):
+                while mailbox.removeprefix(settings.kafka.prefix) not in await gateway.log.topics():  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                for value in (json.dumps(native).encode(), b"no event"):
+                    producer.produce(mailbox, value)
+                assert await asyncio.to_thread(producer.flush, 20) == 0
+                shared: list[str] = []
+                while len(shared) < 2:
+                    await asyncio.sleep(0.1)
+                    with suppress(UnknownTopic):
+                        async with gateway.log.reader({"alliance.vest.job-order": 0}) as reader:
+                            shared = [json.loads(record.value)["id"] for record in await reader.poll(timeout_s=0.5)]
+                assert shared == [over_http["id"], native["id"]]
+                quarantined: list[Any] = []
+                while not quarantined:
+                    await asyncio.sleep(0.1)
+                    quarantined = (await client.get("/v1/quarantine", headers=publisher)).json()["quarantine"]
 
 
-async def test_a_gateway_opens_with_a_certificate(secured: Secured, tmp_path: Path) -> None:
-    """The same by client certificate alone."""
-    async with Gateway(by_certificate(secured, tmp_path, secured.authority.certificate("gateway"))):
-        pass
+async def test_a_gateway_works_with_a_certificate(secured: Secured, tmp_path: Path) -> None:
+    """Topics, transactions and groups, by client certificate alone; a producer beside it by password."""
+    settings = by_certificate(secured, tmp_path, secured.authority.certificate("gateway"))
+    await goes_all_the_way(settings, secured.producer("gateway"), "mtls.in.0671")
+
+
+async def test_the_printed_acls_are_enough_and_not_more(secured: Secured, tmp_path: Path) -> None:
+    """With them a gateway that may do nothing else does everything; a participant writes to its mailbox only."""
+    administrator = tmp_path / "administrator.properties"
+    administrator.write_text(secured.login("gateway"))
+    printed = run(
+        "kafka", "acls", "--gateway", "User:limited", "--participant", "0671=User:struer",
+        "--kafka", secured.scram, "--prefix", "scram.", "--command-config", administrator,
+    )  # fmt: skip
+    assert printed.returncode == 0, printed.stderr
+    secured.carry_out(printed.stdout)
+    struer = secured.producer("struer")
+    await goes_all_the_way(by_scram(secured, tmp_path, username="limited"), struer, "scram.in.0671")
+    for topic in ("scram.in.0657", "scram.pub.0671.job-order", "scram.quarantine", "scram.control.agreements"):
+        assert await asyncio.to_thread(secured.written, struer, topic) is not None
+    consumer = Consumer(secured.client("struer") | {"group.id": "scram.forwarders", "auto.offset.reset": "earliest"})
+    consumer.assign([ConfluentPartition("scram.pub.0671.job-order", 0, 0)])
+    messages = await asyncio.to_thread(consumer.consume, 1, 5)
+    assert messages
+    assert all(message.error() is not None for message in messages)
+    consumer.close()
 
 
 async def test_a_wrong_password_is_refused_without_being_shown(secured: Secured, tmp_path: Path) -> None:
