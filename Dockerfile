@@ -6,6 +6,7 @@ RUN python -m venv /opt/kommunebro \
  && /opt/kommunebro/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
+COPY kommunebro kommunebro
 COPY broker_adapters broker_adapters
 COPY municipality_connectors municipality_connectors
 COPY exchange_gateway exchange_gateway

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kommunebro import Result
 from municipality_connectors.changes import Thing
-from municipality_connectors.client import Result
 from schemas.event import parse_time
 from schemas.identifiers import InvalidIdentifier
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from municipality_connectors.client import BadAddress, GatewayClient
+from kommunebro import BadAddress, Client
 from municipality_connectors.memory import default_folder
 from municipality_connectors.presentation import Shown
 from municipality_connectors.publishing import publish_files, validate_files
@@ -45,7 +45,7 @@ def _published(
         )
         return PublishReport(failure=Failure("bad-system", message, USAGE))
     try:
-        client = GatewayClient(url, token)
+        client = Client(url, token)
     except BadAddress:
         message = f"»{url}« er ikke en adresse. Skriv fx --to http://127.0.0.1:8080."
         return PublishReport(failure=Failure("bad-address", message, USAGE))

@@ -4,17 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from kommunebro import BadAddress, Client, ClientError, GatewayUnavailable, NotAllowed, Result, TokenRefused
+from kommunebro.core.publishing import CHUNK_EVENTS
 from municipality_connectors.checking import explained, faults_of, problem_in_danish, violations_of
-from municipality_connectors.client import (
-    CHUNK_EVENTS,
-    BadAddress,
-    ClientError,
-    GatewayClient,
-    GatewayUnavailable,
-    NotAllowed,
-    Result,
-    TokenRefused,
-)
 from municipality_connectors.events_file import ReadEvent, read_events
 from municipality_connectors.memory import Memory, MemoryUnusable
 from municipality_connectors.reading import ReadFile, ReadRow, SheetReader, now_us
@@ -37,7 +29,7 @@ def no_progress(_: Progress) -> None:
 def publish_files(
     paths: Sequence[Path],
     *,
-    client: GatewayClient,
+    client: Client,
     participant: str,
     state_folder: Path,
     system: str = "regneark",
@@ -133,7 +125,7 @@ class _Publishing:
     def __init__(
         self,
         report: PublishReport,
-        client: GatewayClient,
+        client: Client,
         memory: Memory,
         source: str,
         on_progress: OnProgress,

@@ -7,9 +7,10 @@ a crash the same bytes go again and are recognised. A number that is taken leads
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from kommunebro import Client, Result
+from kommunebro.core.publishing import CHUNK_EVENTS
 from municipality_connectors.catching_up import Build, Standing, find_standings
 from municipality_connectors.changes import Publish, Thing, Unchanged, decide, event_bytes
-from municipality_connectors.client import CHUNK_EVENTS, GatewayClient, Result
 from municipality_connectors.memory import Intended, Memory
 from municipality_connectors.reading import ReadRow
 
@@ -36,7 +37,7 @@ class RowSender:
     """Sends one source's rows. refuse: told of each row that the gateway refuses."""
 
     def __init__(
-        self, client: GatewayClient, memory: Memory, source: str, *, now_us: Callable[[], int], refuse: Refuse
+        self, client: Client, memory: Memory, source: str, *, now_us: Callable[[], int], refuse: Refuse
     ) -> None:
         self._client, self._memory, self._source, self._now_us, self._refuse = client, memory, source, now_us, refuse
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from broker_adapters import local_kafka
+from tests.instances import lasting, mortal
+
+__all__ = ["lasting", "mortal"]
 
 _numbers = itertools.count(1)
 

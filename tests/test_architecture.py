@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("schemas", "broker_adapters", "exchange_gateway", "municipality_connectors", "bench")
+PACKAGES = ("schemas", "kommunebro", "broker_adapters", "exchange_gateway", "municipality_connectors", "bench")
 FUNCTION_LINES_MAX = 50
 MODULE_LINES_MAX = 400
 
@@ -25,7 +25,9 @@ TOGETHER = {
 MAY_IMPORT: dict[str, set[str]] = {
     "schemas": {"schemas"},
     "broker_adapters": {"schemas", "broker_adapters"},
-    "municipality_connectors": {"schemas", "municipality_connectors"},
+    "kommunebro": {"kommunebro"},
+    "kommunebro.core": {"kommunebro.core", "kommunebro.errors", "kommunebro.answers"},
+    "municipality_connectors": {"schemas", "kommunebro", "municipality_connectors"},
     "exchange_gateway.core": {"schemas", "exchange_gateway.core", *VALUES_OF_THE_LOG},
     "exchange_gateway.workers": {
         "schemas", *VALUES_OF_THE_LOG, "exchange_gateway.core", "exchange_gateway.workers",
@@ -129,7 +131,7 @@ def test_imports_point_one_way() -> None:
 
 def test_only_the_top_puts_parts_together() -> None:
     """No part of the gateway reaches for the adapters, the connectors or the composition root."""
-    closed = TOGETHER | {"municipality_connectors", "bench"}
+    closed = TOGETHER | {"municipality_connectors", "kommunebro", "bench"}
     wrong = [
         f"{where(path, line)} imports {imported}"
         for name, path in modules().items()
@@ -160,7 +162,7 @@ def test_no_import_cycle() -> None:
     assert [cycle for name in graph if (cycle := visit(name, ()))] == []
 
 
-@pytest.mark.parametrize("package", ["exchange_gateway/core", "schemas"])
+@pytest.mark.parametrize("package", ["exchange_gateway/core", "kommunebro/core", "schemas"])
 def test_decisions_and_dataset_are_pure(package: str) -> None:
     """No clock, chance, network, database, file writing or concurrency where decisions are made."""
     wrong = []
@@ -187,7 +189,7 @@ def test_only_the_kafka_adapter_knows_aiokafka() -> None:
     """A client library's types stay behind one door; the bare comparators of the benchmarks are no part of us."""
     wrong = [
         where(path, line)
-        for path in sources("schemas", "broker_adapters", "exchange_gateway", "municipality_connectors")
+        for path in sources("schemas", "kommunebro", "broker_adapters", "exchange_gateway", "municipality_connectors")
         if not (path.relative_to(ROOT).as_posix().startswith("broker_adapters/kafka"))
         for name, line in imports(path)
         if name.partition(".")[0] == "aiokafka"

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from exchange_gateway.cli.options import DEFAULT_GATEWAY, DataOption, JsonOption, TokenOption, ToOption
 from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
+
+if TYPE_CHECKING:
+    from kommunebro import Client
 
 app = typer.Typer(help="The alliances' agreements.", no_args_is_help=True)
 OPERATOR = "operator"
@@ -30,7 +33,7 @@ def list_alliances(
     from exchange_gateway.cli import remote  # noqa: PLC0415
 
     with remote.gateway(to, remote.bearer(token, data, participant, [Role.OPERATOR])) as client:
-        alliances = remote.checked(client.get("/v1/alliances", params={"limit": 1000}))["alliances"]
+        alliances = list(client.alliances())
     if as_json:
         typer.echo(json.dumps(alliances, ensure_ascii=False, indent=2))
         return
@@ -66,7 +69,7 @@ def show(
     from exchange_gateway.cli import remote  # noqa: PLC0415
 
     with remote.gateway(to, remote.bearer(token, data, participant, [Role.OPERATOR])) as client:
-        agreement = remote.checked(client.get(f"/v1/alliances/{alliance}"))
+        agreement = client.alliance(alliance).body
     typer.echo(json.dumps(agreement, ensure_ascii=False, indent=2))
 
 
@@ -111,16 +114,14 @@ def _read(file: Path | None) -> list[dict[str, Any]]:
     return agreements
 
 
-def _put(client: Any, agreement: dict[str, Any]) -> str:
+def _put(client: "Client", agreement: dict[str, Any]) -> str:
     """Write one agreement; returns `created`, `changed` or `unchanged`."""
-    from exchange_gateway.cli import remote  # noqa: PLC0415
+    from kommunebro import NotFound  # noqa: PLC0415
 
-    path = f"/v1/alliances/{agreement['id']}"
-    before = client.get(path)
-    if before.status_code == 404:  # noqa: PLR2004
-        remote.checked(client.put(path, json=agreement, headers={"If-None-Match": "*"}))
+    try:
+        before = client.alliance(agreement["id"])
+    except NotFound:
+        client.put_alliance(agreement)
         return "created"
-    remote.checked(before)
-    after = client.put(path, json=agreement, headers={"If-Match": before.headers["etag"]})
-    remote.checked(after)
-    return "unchanged" if after.headers["etag"] == before.headers["etag"] else "changed"
+    after = client.put_alliance(agreement, etag=before.etag)
+    return "unchanged" if after.etag == before.etag else "changed"

@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from exchange_gateway.cli.options import settings_from
 from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.cli.running import make_token
 from exchange_gateway.core.access import Role
+from kommunebro import BadAddress, Client, GatewayUnavailable, Problem
 
-TIMEOUT_S = 60.0
 _STATUSES_OF_INPUT = {400, 404, 409, 412, 413, 415, 422, 428}
 
 
@@ -37,35 +34,24 @@ def bearer(token: str | None, data: Path | None, participant: str | None, roles:
 
 
 @contextmanager
-def gateway(url: str, token: str) -> Iterator[httpx.Client]:
-    """Return a client for one gateway; what goes wrong with the connection ends the verb."""
-    headers = {"Authorization": f"Bearer {token}"}
+def gateway(url: str, token: str) -> Iterator[Client]:
+    """Return a client for one gateway; what goes wrong ends the verb, at once: a person can ask again."""
     try:
-        with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S) as client:
+        with Client(url, token, patience_s=0) as client:
             yield client
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+    except BadAddress:
         raise Failed(Exit.USAGE, f"--to {url!r} is not an address such as http://127.0.0.1:8080.") from None
-    except httpx.HTTPError as error:
-        raise Failed(
-            Exit.UNAVAILABLE,
-            f"The gateway at {url} does not answer ({type(error).__name__}). Is it running? Is --to right?",
-        ) from None
+    except Problem as problem:
+        raise failed(problem) from None
+    except GatewayUnavailable as error:
+        if error.problem is not None:
+            raise failed(error.problem) from None
+        raise Failed(Exit.UNAVAILABLE, str(error)) from None
 
 
-def checked(answer: httpx.Response) -> Any:
-    """Return an answer's JSON. Raises `Failed` with what the gateway said."""
-    if answer.is_success:
-        return answer.json()
-    raise failed(answer)
-
-
-def failed(answer: httpx.Response) -> Failed:
-    """Return what a refusing answer means for the verb."""
-    status = Exit.BAD_INPUT if answer.status_code in _STATUSES_OF_INPUT else Exit.UNAVAILABLE
-    try:
-        problem = answer.json()
-        lines = [f"{problem['title']}: {problem['detail']}"]
-        lines += [f"  {row['pointer'] or '/'}: {row['detail']}" for row in problem.get("errors", [])]
-    except (ValueError, KeyError, TypeError):
-        lines = [f"The gateway answered {answer.status_code}."]
+def failed(problem: Problem) -> Failed:
+    """Return what a problem means for the verb."""
+    status = Exit.BAD_INPUT if problem.status in _STATUSES_OF_INPUT else Exit.UNAVAILABLE
+    lines = [f"{problem.title}: {problem.detail}" if problem.name else f"The gateway answered {problem.status}."]
+    lines += [f"  {pointer or '/'}: {detail}" for pointer, detail in problem.errors]
     return Failed(status, "\n".join(lines))

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
-import httpx
 import typer
 
 from broker_adapters.log import LogLocked
@@ -20,16 +19,14 @@ from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.core.access import Role
 from exchange_gateway.core.replay import WrongParameter
 from exchange_gateway.core.replay_bounds import Bounds
+from kommunebro import Client
 
 AUDITOR = "auditor"
 """The participant of tokens that this command makes from the instance's own key."""
 
-AS_OF_TIMEOUT_S = 120.0
-
 TOPICS_SHOWN_MAX = 10
 """Bounds of more topics are not printed: they are for a file."""
 
-RECORDS = "/v1/audit/records"
 T = TypeVar("T")
 
 
@@ -95,8 +92,7 @@ def _fixed(filters: dict[str, str], place: Place) -> Bounds:
             return found
     bearer = remote.bearer(place.token, place.data, AUDITOR, [Role.AUDITOR])
     with remote.gateway(place.address, bearer) as client:
-        timeout = httpx.Timeout(remote.TIMEOUT_S, read=AS_OF_TIMEOUT_S)
-        return Bounds.of(remote.checked(client.get("/v1/audit/bounds", params=filters, timeout=timeout)))
+        return Bounds.of(client.bounds(filters))
 
 
 def _given(text: str) -> Bounds:
@@ -121,7 +117,7 @@ def _write_within(bounds: Bounds, out: "_Digesting", place: Place) -> None:
     if place.is_folder and place.data is not None and _offline(offline(place.data)):
         return
     body = replace(bounds, sha256=None).as_json()
-    _stream(place, out.writelines, lambda client, timeout: client.stream("POST", RECORDS, json=body, timeout=timeout))
+    _stream(place, out.writelines, lambda client: client.replay_bytes(within=body))
 
 
 def _tell(bounds: Bounds, write: Path | None) -> None:
@@ -147,8 +143,7 @@ def check(out: BinaryIO, place: Place) -> None:
     lines = io.BytesIO()
     verdict = _offline(check_folder(place.data)) if place.is_folder and place.data is not None else None
     if verdict is None:
-        path = "/v1/audit/forwarding:check"
-        _stream(place, lines.writelines, lambda client, timeout: client.stream("GET", path, timeout=timeout))
+        _stream(place, lines.writelines, lambda client: client.check_forwarding())
     else:
         lines.writelines(verdict.lines())
     out.write(lines.getvalue())
@@ -168,11 +163,7 @@ def _offline(work: Coroutine[Any, Any, T]) -> T | None:
         raise Failed(Exit.BAD_INPUT, f"--{error.parameter}: {error.detail}") from None
 
 
-def _stream(place: Place, write: Callable[[Iterable[bytes]], None], ask: Callable[..., Any]) -> None:
+def _stream(place: Place, write: Callable[[Iterable[bytes]], None], ask: Callable[[Client], Iterable[bytes]]) -> None:
     bearer = remote.bearer(place.token, place.data, AUDITOR, [Role.AUDITOR])
-    timeout = httpx.Timeout(remote.TIMEOUT_S, read=AS_OF_TIMEOUT_S)
-    with remote.gateway(place.address, bearer) as client, ask(client, timeout) as answer:
-        if not answer.is_success:
-            answer.read()
-            raise remote.failed(answer)
-        write(answer.iter_bytes())
+    with remote.gateway(place.address, bearer) as client:
+        write(ask(client))

@@ -2,19 +2,17 @@
 
 import json
 import shlex
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
 import typer
 
 from exchange_gateway.cli import remote
 from exchange_gateway.cli.outcome import Exit, Failed
 from exchange_gateway.cli.replaying import AUDITOR
 from exchange_gateway.core.access import Role
+from kommunebro import Client, Problem
 
-PROBLEM = "application/problem+json"
 THING = ("owner", "type", "subject")
 
 
@@ -30,14 +28,16 @@ def trace(asked: dict[str, str], *, url: str, token: str | None, data: Path | No
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-def _asked(client: httpx.Client, asked: dict[str, str]) -> dict[str, Any]:
-    answer = client.get("/v1/trace", params=asked)
-    if answer.status_code == HTTPStatus.CONFLICT and answer.headers["content-type"] == PROBLEM:
-        sources = answer.json().get("sources", [])
+def _asked(client: Client, asked: dict[str, str]) -> dict[str, Any]:
+    try:
+        return client.get("/v1/trace", asked)
+    except Problem as problem:
+        if problem.name != "ambiguous":
+            raise
+        sources = problem.body.get("sources", [])
         lines = [f"Several sources have an event {asked['id']}. Say which one is meant:"]
         lines += [f"  kommunebro trace {shlex.quote(asked['id'])} --source {source}" for source in sources]
-        raise Failed(Exit.BAD_INPUT, "\n".join(lines))
-    return remote.checked(answer)  # type: ignore[no-any-return]
+        raise Failed(Exit.BAD_INPUT, "\n".join(lines)) from None
 
 
 def thing_of(text: str) -> dict[str, str]:

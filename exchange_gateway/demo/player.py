@@ -15,7 +15,7 @@ from exchange_gateway.agreements import packaged_agreements
 from exchange_gateway.demo.day import COPENHAGEN, Happening, play_ending
 from exchange_gateway.demo.going_on import GoingOn
 from exchange_gateway.demo.systems import HttpSystem, MunicipalSystem, SheetSystem
-from municipality_connectors.client import GatewayClient, GatewayUnavailable
+from kommunebro import Client, GatewayUnavailable, Problem
 from schemas.identifiers import EventName
 from schemas.registry import Registry
 
@@ -59,11 +59,13 @@ class Player:
     def load_agreements(self, operator_token: str) -> int:
         """Make the alliances that ship with Kommunebro, where they are not there yet; returns how many there are."""
         agreements = packaged_agreements()
-        with httpx.Client(base_url=self._url, headers={"Authorization": f"Bearer {operator_token}"}) as http:
+        with Client(self._url, operator_token) as client:
             for agreement in agreements:
-                answer = http.put(f"/v1/alliances/{agreement['id']}", json=agreement, headers={"If-None-Match": "*"})
-                if answer.status_code != httpx.codes.PRECONDITION_FAILED:
-                    answer.raise_for_status()
+                try:
+                    client.put_alliance(agreement)
+                except Problem as problem:
+                    if problem.name != "precondition-failed":
+                        raise
         return len(agreements)
 
     def play_day(self, ends_at: datetime) -> int:
@@ -97,7 +99,7 @@ class Player:
 
     def _new_system(self, happening: Happening) -> MunicipalSystem:
         token = self._token_for(happening.participant)
-        client = GatewayClient(self._url, token, give_up_after_s=10.0, sleep=self._pause)
+        client = Client(self._url, token, patience_s=10.0, sleep=self._pause)
         self._closing.enter_context(client)
         if happening.door == "http":
             return HttpSystem(client)

@@ -8,7 +8,7 @@ from typing import Protocol
 from openpyxl import load_workbook
 
 from exchange_gateway.demo.day import COPENHAGEN, Happening
-from municipality_connectors.client import GatewayClient
+from kommunebro import Client
 from municipality_connectors.publishing import publish_files
 from municipality_connectors.sheet_types import CHANGED_TITLE, SheetType, sheet_type
 from municipality_connectors.writing import csv_bytes, workbook_bytes
@@ -32,7 +32,7 @@ class MunicipalSystem(Protocol):
 class HttpSystem:
     """A system with an interface: it sends events itself."""
 
-    def __init__(self, client: GatewayClient) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def register(self, happening: Happening) -> None:
@@ -43,7 +43,7 @@ class HttpSystem:
 class SheetSystem:
     """A file that a small job centre keeps by hand, published as `kommunebro publish` does."""
 
-    def __init__(self, folder: Path, first: Happening, ending: str, client: GatewayClient, registry: Registry) -> None:
+    def __init__(self, folder: Path, first: Happening, ending: str, client: Client, registry: Registry) -> None:
         """first: what is registered first in it; it tells whose it is, and which of our sheets."""
         folder.mkdir(exist_ok=True)
         self._participant, self._system, self._registry = first.participant, first.system, registry

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from municipality_connectors.client import GatewayClient
+from kommunebro import Client
 from municipality_connectors.publishing import publish_files
 from municipality_connectors.reading import now_us
 from municipality_connectors.report import PublishReport
@@ -50,9 +50,9 @@ class Publisher:
     system: str = field(default_factory=lambda: f"regneark-{next(_numbers)}")
     clock_us: Callable[[], int] = now_us
 
-    def publish(self, *paths: Path, client: GatewayClient | None = None) -> PublishReport:
+    def publish(self, *paths: Path, client: Client | None = None) -> PublishReport:
         """Publish files and return the report."""
-        with client or GatewayClient(self.served.url, self.token, give_up_after_s=10.0) as used:
+        with client or Client(self.served.url, self.token, patience_s=10.0) as used:
             return publish_files(
                 paths, client=used, participant="0671", system=self.system, state_folder=self.state,
                 registry=REGISTRY, clock_us=self.clock_us,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kommunebro import Result
 from municipality_connectors import memory as memory_module
 from municipality_connectors.catching_up import Build, find_standings
 from municipality_connectors.changes import Publish, Thing, Unchanged, content_digest, decide, event_bytes, event_id
-from municipality_connectors.client import Result
 from municipality_connectors.memory import Intended, Memory, MemoryUnusable, default_folder
 from schemas.event import Event, format_time, parse_time
 from schemas.identifiers import EventName

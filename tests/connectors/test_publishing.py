@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from municipality_connectors.client import GatewayClient, Result
+from kommunebro import Client, Result
 from municipality_connectors.make_example_sheets import sheet_files
 from municipality_connectors.memory import FILE_NAME
 from municipality_connectors.report import PublishReport
@@ -159,7 +159,7 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-class DyingClient(GatewayClient):
+class DyingClient(Client):
     """Dies after the gateway has acknowledged, or before anything was sent."""
 
     def __init__(self, publisher: Publisher, *, sent: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from municipality_connectors.client import GatewayClient
+from kommunebro import Client
 from municipality_connectors.publishing import publish_files, validate_files
 from municipality_connectors.report import PublishReport, Refusal
 from municipality_connectors.sheet_types import CHANGED_TITLE, sheet_type
@@ -258,7 +258,7 @@ def test_a_gateway_that_cannot_be_had_is_one_message(
 ) -> None:
     """Wrong address, wrong token: exit status 3, and nothing is lost."""
     path = write_orders(tmp_path / "jobordrer.xlsx", orders(1))
-    client = GatewayClient(url or struer.served.url, bad_token or struer.token, give_up_after_s=1.0)
+    client = Client(url or struer.served.url, bad_token or struer.token, patience_s=1.0)
     report = struer.publish(path, client=client)
     assert report.failure is not None
     assert (report.failure.problem, report.exit_status) == (problem, 3)
@@ -270,7 +270,7 @@ def test_a_token_without_the_role_is_one_message(struer: Publisher, tmp_path: Pa
     """A reader's token."""
     reader = bearer(struer.served.data, "0671", "reader")["Authorization"].removeprefix("Bearer ")
     report = struer.publish(
-        write_orders(tmp_path / "jobordrer.xlsx", orders(1)), client=GatewayClient(struer.served.url, reader)
+        write_orders(tmp_path / "jobordrer.xlsx", orders(1)), client=Client(struer.served.url, reader)
     )
     assert report.failure is not None
     assert (report.failure.problem, report.exit_status) == ("forbidden", 3)
@@ -281,7 +281,7 @@ def test_another_participants_sheet_is_refused_row_by_row(struer: Publisher, tmp
     """The token decides whose rows they are."""
     path = tmp_path / "svar.xlsx"
     path.write_bytes(workbook_bytes(JOB_ORDERS, orders(2)))
-    with GatewayClient(struer.served.url, struer.token) as client:
+    with Client(struer.served.url, struer.token) as client:
         report = publish_files([path], client=client, participant="0657", state_folder=struer.state, registry=REGISTRY)
     assert {refusal.problem for refusal in report.refusals} == {"another-source"}
     assert (report.refused, report.exit_status) == (2, 1)

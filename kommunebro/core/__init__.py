@@ -1,0 +1,1 @@
+"""What the client decides, free of any network, clock and chance: both drivers run the same."""
