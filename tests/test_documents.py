@@ -154,7 +154,7 @@ async def test_paths_need_what_is_documented(tmp_path: Path) -> None:
 
 
 _CODE = re.compile(r"^```(?:sh|console|json)?\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
-_CALL = re.compile(r"(?:^|[ (/])kommunebro ([a-z][^|)`#&;]*)")
+_CALL = re.compile(r"(?:^|[ (/])kommunebro (?!import )([a-z][^|)`#&;]*)")
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 
 

@@ -25,6 +25,7 @@ QUICK_STARTS = {
     "quickstart-publisher.md": ("0671", "publisher"),
     "quickstart-reader.md": ("0657", "reader"),
     "quickstart-subscriber.md": ("0657", "reader"),
+    "python-client.md": ("0657", "publisher", "reader"),
     "quickstart-coordinator.md": ("0751", "coordinator"),
     "quickstart-auditor.md": ("auditor", "auditor"),
 }
@@ -107,8 +108,9 @@ def in_mailboxes(bootstrap: str, topic: str) -> bool:
 @pytest.mark.parametrize("name", list(QUICK_STARTS))
 def test_a_quick_start_does_what_it_says(served: Served, name: str, tmp_path: Path) -> None:
     """Every command of a quick start works with the token that its reader has."""
-    participant, role = QUICK_STARTS[name]
-    token = run("token", "--data", served.data, "--participant", participant, "--role", role).stdout.strip()
+    participant, *roles = QUICK_STARTS[name]
+    flags = [flag for role in roles for flag in ("--role", role)]
+    token = run("token", "--data", served.data, "--participant", participant, *flags).stdout.strip()
     text = script_of(ROOT / "docs" / name)
     if name == "quickstart-coordinator.md":
         # A version takes effect for all tests on this gateway, so this one has an alliance to itself.
