@@ -10,7 +10,7 @@ import pytest
 from exchange_gateway.agreements import packaged_agreements
 from exchange_gateway.cli.running import make_token
 from exchange_gateway.core.access import Role
-from kommunebro import Client
+from kommunebro import Client, Filter
 from tests.processes import Served, free_port, start
 from tests.support import an_event
 
@@ -21,6 +21,16 @@ BOTH_LOGS = ["embedded", "kafka"]
 def event(subject: str, **changes: Any) -> dict[str, Any]:
     """Return a new order of Struer's, which Herning may see."""
     return an_event(STRUER, subject=subject, id=f"e-{subject}", **changes)
+
+
+def of_one(test: str, subject: str, **changes: Any) -> dict[str, Any]:
+    """Return an order that `wanted` finds among those of other tests on the same log."""
+    return event(subject, **changes, data__occupation={"label": f"Smed {test},"})
+
+
+def wanted(test: str) -> Filter:
+    """Return a subscription's filter for one test's own orders."""
+    return {"occupation": [f"Smed {test},"]}
 
 
 @dataclass

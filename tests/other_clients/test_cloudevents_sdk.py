@@ -12,14 +12,14 @@ from cloudevents.core.bindings.http import HTTPMessage
 from cloudevents.core.v1.event import CloudEvent
 
 from kommunebro import Client
-from tests.instances import HERNING, STRUER, Instance, event
+from tests.instances import HERNING, STRUER, Instance, of_one, wanted
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 
 
 def sdk_event(subject: str) -> CloudEvent:
     """Return an order as the SDK holds it."""
-    whole = event(subject)
+    whole = of_one(subject, subject)
     data = whole.pop("data")
     return CloudEvent({**whole, "time": datetime(2026, 11, 20, 9, 15, tzinfo=UTC)}, data)
 
@@ -47,7 +47,7 @@ def test_what_the_sdk_writes_is_taken(lasting: Instance, to_message: Any) -> Non
 def test_what_is_pulled_and_streamed_the_sdk_reads(lasting: Instance) -> None:
     """Each event is one that the SDK takes in structured mode, with our extension attributes and the data."""
     with Client(lasting.url, lasting.token(HERNING, "reader")) as herning:
-        subscription = herning.create_subscription("SDK", start="latest")["id"]
+        subscription = herning.create_subscription("SDK", filter=wanted("sdk-delivered"))["id"]
         made = sdk_event("sdk-delivered")
         assert post(lasting, http.to_binary_event(made)).status_code == 201
         pulled = herning.pull(subscription, wait_s=20)["events"]
