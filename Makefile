@@ -37,12 +37,12 @@ lint: setup
 test-suite: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m "not outside" $(ARGS)
 
-test-outside: setup outside-programs ## the tests with programs that no one here wrote: kcat, docker-compose, promtool
+test-outside: setup outside-programs ## the tests with programs that no one here wrote: kcat, curl, docker-compose, promtool
 	$(BIN)/pytest -m outside tests/outside $(ARGS)
 
 # apt-get is asked only when something is missing.
 outside-programs:
-	@command -v kcat >/dev/null && command -v docker-compose >/dev/null && command -v promtool >/dev/null || { \
+	@command -v kcat >/dev/null && command -v curl >/dev/null && command -v docker-compose >/dev/null && command -v promtool >/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "Install kcat, docker-compose and promtool (of Prometheus), then run this again." >&2; exit 1; }; \
 	  as_root=$$(test "$$(id -u)" = 0 || echo sudo); \
 	  $$as_root apt-get update -q && \

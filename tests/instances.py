@@ -54,15 +54,15 @@ class Instance:
         self.served = start(self.served.data, *self.arguments, port=int(self.url.rpartition(":")[2]))
 
 
-def instance(log: str, folder: Path, request: pytest.FixtureRequest, more: str = "") -> Instance:
-    """Start a gateway on a log of its own. more: lines of its settings, before all tables."""
+def instance(log: str, folder: Path, request: pytest.FixtureRequest) -> Instance:
+    """Start a gateway on a log of its own."""
     arguments: tuple[str, ...] = ()
-    prefix = ""
+    prefix, settings = "", ""
     if log == "kafka":
         prefix, arguments = f"{folder.name}.", ("--kafka", str(request.getfixturevalue("kafka_bootstrap")))
-        more += f'kafka = {{prefix = "{prefix}"}}\n'
+        settings = f'kafka = {{prefix = "{prefix}"}}\n'
     config = folder / "config.toml"
-    config.write_text(more)
+    config.write_text(settings)
     arguments = (*arguments, "--config", str(config))
     running = Instance(start(folder / "data", *arguments, port=free_port()), arguments, prefix)
     with Client(running.url, running.token("drift", "operator")) as operator:

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes import bearer, run, serving
+from kommunebro import Client
+from tests.processes import Served, bearer, run, serving
 
 pytestmark = pytest.mark.outside
 PREFIX = "outside."
@@ -33,7 +34,7 @@ def headers_of(record: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def bootstrap(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Kafka after a gateway on it has published the example sheet of job orders."""
     folder = tmp_path_factory.mktemp("outside")
     (folder / "config.toml").write_text(f'kafka = {{prefix = "{PREFIX}"}}\n')
@@ -48,7 +49,26 @@ def bootstrap(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) ->
         while not httpx.get(f"{served.url}/v1/job-orders", headers=headers, timeout=30).json()["jobOrders"]:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        yield kafka_bootstrap
+        yield served
+
+
+@pytest.fixture(scope="module")
+def bootstrap(served: Served, kafka_bootstrap: str) -> str:
+    """The address of that Kafka."""
+    assert served.process.poll() is None
+    return kafka_bootstrap
+
+
+@pytest.mark.parametrize("topic", ["pub.0671.job-order", "alliance.vestalliancen.job-order"])
+def test_what_kcat_reads_is_what_a_replay_gives(served: Served, bootstrap: str, topic: str) -> None:
+    """Byte for byte, in the same order, at the same offsets."""
+    token = bearer(served.data, "auditor", "auditor")["Authorization"].removeprefix("Bearer ")
+    with Client(served.url, token) as auditor:
+        records = list(auditor.replay({"topic": topic}))
+    assert records
+    assert [(record["offset"], record["payload"].encode()) for record in kcat(bootstrap, topic)] == [
+        (record.parsed()["offset"], record.event_bytes) for record in records
+    ]
 
 
 def test_what_was_shared_is_on_kafka(bootstrap: str) -> None:
