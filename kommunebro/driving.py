@@ -11,7 +11,7 @@ import orjson
 from kommunebro.answers import Streamed
 from kommunebro.core.asking import Answer, Gateway, Lost, Pause, Request
 from kommunebro.core.server_sent import Decoder
-from kommunebro.errors import BadAddress, GatewayUnavailable
+from kommunebro.errors import BadAddress, ClientError, GatewayUnavailable
 
 CONNECT_TIMEOUT_S = 10.0
 RETRY_DEFAULT_S = 2.0
@@ -25,10 +25,14 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 
 def arguments(request: Request, token: str) -> dict[str, Any]:
-    """Return what `build_request` of httpx is given."""
+    """Return what `build_request` of httpx is given. Raises `ClientError` for what cannot be a token."""
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        # httpx's own error would hold the token.
+        raise ClientError("The token has characters that no token has. Was all of it copied, and nothing else?")
     return {
         "method": request.method, "url": request.path, "params": dict(request.params), "content": request.body,
-        "headers": {**request.headers, "Authorization": f"Bearer {token.strip()}"},
+        "headers": {**request.headers, "Authorization": f"Bearer {token}"},
         "timeout": httpx.Timeout(request.timeout_s, connect=min(request.timeout_s, CONNECT_TIMEOUT_S)),
     }  # fmt: skip
 
@@ -52,8 +56,11 @@ def seconds(pause: Pause) -> float:
 
 
 def streamed(place: Decoder, piece: bytes) -> list[Streamed]:
-    """Return the events that a piece of a stream completes."""
-    return [Streamed(orjson.loads(one.data), one.id) for one in place.feed(piece)]
+    """Return the events that a piece of a stream completes. Raises `GatewayUnavailable` for what is no event."""
+    try:
+        return [Streamed(orjson.loads(one.data), one.id) for one in place.feed(piece)]
+    except orjson.JSONDecodeError:
+        raise GatewayUnavailable("The stream holds what is not JSON. Is it a gateway that answers?") from None
 
 
 def until_again(place: Decoder) -> Pause:

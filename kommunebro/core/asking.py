@@ -107,8 +107,13 @@ class Gateway:
 
 def address(url: str) -> str:
     """Return a gateway's address without a slash at its end. Raises `BadAddress`."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        # A port that is no number, or half an IPv6 address.
+        good = False
+    if not good or not url.isprintable() or " " in url:
         raise BadAddress(url)
     return url.rstrip("/")
 

@@ -2,10 +2,14 @@
 
 from typing import NamedTuple
 
+from kommunebro.core.lines import Lines
 from kommunebro.errors import GatewayUnavailable
 
 EVENT_BYTES_MAX = 64 * 1024 * 1024
 """An event without an end is given up; the gateway's are 256 KiB, unless its operator raised that."""
+
+RETRY_MS_MAX = 60_000
+"""The longest that a server's wish to be left alone is obeyed."""
 
 
 class ServerSent(NamedTuple):
@@ -25,12 +29,12 @@ class Decoder:
     def __init__(self, last_id: str = "") -> None:
         self.last_id = last_id
         self.retry_ms: int | None = None
-        self._rest, self._after_cr, self._began = b"", False, False
+        self._lines, self._after_cr, self._began = Lines(), False, False
         self._event, self._data, self._size, self._id = "", list[str](), 0, last_id
 
     def reconnect(self) -> None:
         """Forget what was half read: a new answer begins, behind the last event that was whole."""
-        self._rest, self._after_cr, self._began = b"", False, False
+        self._lines, self._after_cr, self._began = Lines(), False, False
         self._event, self._data, self._size, self._id = "", [], 0, self.last_id
 
     def feed(self, piece: bytes) -> list[ServerSent]:
@@ -39,9 +43,8 @@ class Decoder:
             piece, self._after_cr = piece[1:], False
         if piece:
             self._after_cr = piece.endswith(b"\r")
-        lines = (self._rest + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        if self._size + len(self._rest) > EVENT_BYTES_MAX:
+        lines = self._lines.feed(piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        if self._size + self._lines.size > EVENT_BYTES_MAX:
             raise GatewayUnavailable(f"The stream holds an event of more than {EVENT_BYTES_MAX} bytes.")
         events = []
         for line in lines:
@@ -66,7 +69,7 @@ class Decoder:
             case b"id" if "\0" not in text:
                 self._id = text
             case b"retry" if text.isascii() and text.isdigit():
-                self.retry_ms = int(text)
+                self.retry_ms = min(int(text[:12]), RETRY_MS_MAX)
         return None
 
     def _dispatch(self) -> ServerSent | None:

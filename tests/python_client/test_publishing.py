@@ -95,7 +95,10 @@ def test_what_trying_again_cannot_help_is_an_error_of_its_own(answer: Answer, er
         assert len(bodies) == 1
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://x", "http://", "http:///v1"])
+@pytest.mark.parametrize("url", [
+    "", "localhost:8080", "ftp://x", "http://", "http:///v1",
+    "http://[", "http://h:x", "http://h:99999", "http://h\n", "http://a b",
+])  # fmt: skip
 def test_what_is_no_address_is_refused_at_once(url: str) -> None:
     """Before anything is sent anywhere."""
     with pytest.raises(BadAddress, match="http://127"):
@@ -166,3 +169,21 @@ def test_no_token_is_in_what_is_logged_told_or_shown(caplog: pytest.LogCaptureFi
         assert secret not in repr(client)
     assert caplog.records
     assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("odd", ["eyJ.hemmelig-æ", "eyJ.hemmelig\nX-Other: 1"])
+def test_what_cannot_be_a_token_is_told_without_it(odd: str) -> None:
+    """Half a line of something else was copied with it: nothing is sent, and nothing of it is shown."""
+    with a_server() as (scripted, bodies, _), Client(scripted.url, odd) as client:
+        with pytest.raises(ClientError, match="characters that no token has") as raised:
+            client.publish({"id": "0"})
+        assert raised.value.__cause__ is raised.value.__context__ is None
+        assert "hemmelig" not in repr(raised.value)
+        assert bodies == []
+
+
+def test_a_stream_of_something_else_is_told() -> None:
+    """A proxy's page, say, is a `ClientError` like everything that can go wrong."""
+    server = a_server((200, {}, b"data: <html>\n\n"))
+    with server as (client, _, _), pytest.raises(GatewayUnavailable, match="not JSON"):
+        next(client.stream("sub-1"))

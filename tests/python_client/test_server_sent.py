@@ -1,12 +1,14 @@
 """Server-Sent Events, read from pieces cut anywhere."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kommunebro import GatewayUnavailable
+from kommunebro.core import lines as lines_module
 from kommunebro.core import server_sent
 from kommunebro.core.lines import Lines
 from kommunebro.core.server_sent import Decoder, ServerSent
@@ -60,3 +62,26 @@ def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], data: st.Da
     assert reading.whole
     reading.feed(b"rest")
     assert not reading.whole
+
+
+def test_a_line_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay of something else does not fill our memory either."""
+    monkeypatch.setattr(lines_module, "LINE_BYTES_MAX", 1000)
+    reading = Lines()
+    with pytest.raises(GatewayUnavailable, match="more than 1000 bytes"):
+        [reading.feed(b"x" * 100) for _ in range(100)]
+
+
+def test_a_long_event_costs_no_more_than_its_length() -> None:
+    """4 MiB in pieces of 1 KiB: taken together anew with each piece, that took 20 seconds."""
+    decoder, began = Decoder(), time.process_time()
+    for _ in range(4096):
+        assert decoder.feed(b"x" * 1024) == []
+    assert time.process_time() - began < 2
+
+
+def test_a_wish_to_be_left_alone_has_a_limit() -> None:
+    """Whatever number comes, the stream is opened again within a minute."""
+    decoder = Decoder()
+    decoder.feed(b"retry: " + b"9" * 5000 + b"\n")
+    assert decoder.retry_ms == 60_000
