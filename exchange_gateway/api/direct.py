@@ -142,6 +142,8 @@ class DirectProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or be idle."""
         super().on_response_complete()
+        # What came since the head was the request's body, which has its own limit.
+        self._head_bytes = 0
         if self._is_between_requests:
             self._application.connections.idle(self)
 

@@ -15,7 +15,7 @@ import pytest
 from broker_adapters.log import LogUnavailable, NewRecord
 from exchange_gateway.api import app as app_module
 from exchange_gateway.api.app import App
-from exchange_gateway.api.direct import DirectProtocol
+from exchange_gateway.api.direct import HEAD_BYTES_MAX, DirectProtocol
 from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway, Server, listen, server_config
 from tests.support import a_clock, an_event, settings, token
@@ -180,6 +180,16 @@ async def test_requests_behind_one_another_are_answered_in_order(it: Running) ->
     client.writer.write(b"".join(map(it.request, events)) + b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
     assert [(await client.answer())[2]["id"] for _ in events] == [event["id"] for event in events]
     assert (await client.answer())[0] == 200
+
+
+async def test_a_long_body_does_not_count_against_the_next_head(it: Running) -> None:
+    """A head that arrives in two pieces is read, however long the body before it was."""
+    client = await it.client()
+    lines = b"\n".join(orjson.dumps(an_event()) for _ in range(200))
+    assert len(lines) > HEAD_BYTES_MAX
+    assert (await client.send(it.request(lines, Content_Type="application/x-ndjson")))[0] == 200
+    request = it.request(an_event())
+    assert (await client.send(request[:40], request[40:]))[0] == 201
 
 
 async def test_an_offer_to_go_on_in_http2_is_passed_over(it: Running) -> None:

@@ -30,7 +30,7 @@ class Municipality:
         headers = {**operator, "If-None-Match": "*"}
         answer = await self.client.put("/v1/alliances/vest", json=agreement(), headers=headers)
         assert answer.status_code == 201, answer.text
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "in.0671" not in await self.gateway.log.topics():  # noqa: ASYNC110  # another task makes it
                 await asyncio.sleep(0.05)
 
@@ -51,7 +51,7 @@ class Municipality:
 
     async def published(self, count: int, topic: str = "pub.0671.job-order") -> list[dict[str, Any]]:
         """Wait until a topic has as many events, and return them."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     async with self.gateway.log.reader({topic: 0}) as reader:
@@ -64,7 +64,7 @@ class Municipality:
 
     async def quarantine(self, count: int = 0, who: str = "0671", role: Role = Role.PUBLISHER, **query: Any) -> Any:
         """Ask until as many messages stand in quarantine."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 bearer = token(self.gateway, who, role)
                 answer = await self.client.get("/v1/quarantine", params=query, headers=bearer)

@@ -107,7 +107,7 @@ async def test_gateways_share_the_mailboxes(
         await asyncio.sleep(0.05)
 
     await send(50)
-    async with asyncio.timeout(30), a_gateway(tmp_path_factory.mktemp("second"), **changes) as (second, _):
+    async with asyncio.timeout(120), a_gateway(tmp_path_factory.mktemp("second"), **changes) as (second, _):
         while not taken_in(second):
             await send(5)
         await send(50)
