@@ -31,8 +31,8 @@ def test_streams_go_on_when_their_gateway_is_killed(tmp_path: Path, kafka: tuple
     """Forty streams, two kills, on Kafka of each of two gateways: each event once and in order."""
     found = killed_streams.run(tmp_path, 40, 2, *(kafka or ()), between_s=1.0)
     assert found.wrong == []
-    # The control: they did lose their connections.
-    assert found.connections >= 40 * (2 if kafka else 1) + 20
+    # The control: they did lose their connections. Of two gateways each is killed once, and takes its half along.
+    assert found.connections >= 40 * 2
 
 
 def test_streams_outlive_an_outage_of_the_broker(tmp_path: Path, kafka_data: Path, kafka_prefix: str) -> None:
