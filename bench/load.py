@@ -58,9 +58,13 @@ class _Run:
         self.outcome = Outcome()
         self.finished = asyncio.get_running_loop().create_future()
         self.under_way = 0
-        begin = time.perf_counter()
-        self.window_opens = begin + (plan.warmup_s if self.last is None else 0.0)
-        self.window_closes = self.window_opens + plan.seconds if self.last is None else float("inf")
+        self.window_opens = self.window_closes = 0.0
+
+    def begin(self) -> None:
+        """Set when the window opens: once everything is ready, which takes longer than a short window."""
+        timed = self.last is None
+        self.window_opens = time.perf_counter() + (self.plan.warmup_s if timed else 0.0)
+        self.window_closes = self.window_opens + self.plan.seconds if timed else float("inf")
 
     def send_next(self, connection: Connection) -> bool:
         """Send the next request unless the load is over; say whether one was sent."""
@@ -104,6 +108,7 @@ async def load(port: int, requests: Requests, plan: Plan, accepted: Accepted, *,
     connections = await connect(port, plan.connections, run.answered, run.lost)
     gc.collect()
     gc.disable()
+    run.begin()
     try:
         for connection in connections:
             run.send_next(connection)
