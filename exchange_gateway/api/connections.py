@@ -2,7 +2,7 @@
 
 A connection is idle from when it is opened, or its last answer is sent, until a request's head is here whole. Idle
 ones are closed after a while, whatever trickles in on them, and make room when a newcomer finds no place: first those
-on which nothing was ever asked, the oldest first. So whoever opens thousands and leaves them keeps nobody out.
+on which nothing was asked for a second, the oldest first. So whoever opens thousands and leaves them keeps nobody out.
 """
 
 import asyncio
@@ -20,6 +20,13 @@ from exchange_gateway.telemetry import Seldom, log_event
 SWEEP_S = 1.0
 RESERVED_FILES = 200
 """Files that a gateway needs beside its connections: the log's, its read models', Kafka's."""
+
+YOUNG_S = 1.0
+"""A client that asked nothing for so long leaves before those that did."""
+
+LAST_TURNS = 3
+"""Turns of the loop that a connection still has when it makes room. In a rush hundreds are taken in one turn, and what
+lies there for the first of them is read in the next; more turns would keep more files open than there may be."""
 
 RETRY_AFTER_S = 5
 CALM = 0.8
@@ -55,6 +62,7 @@ class Connections:
         self._open: set[Connection] = set()
         self._unproven: dict[Connection, float] = {}
         self._idle: dict[Connection, float] = {}
+        self._leaving: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_full = False
         self._long = 0
@@ -68,16 +76,40 @@ class Connections:
 
     def opened(self, connection: Connection) -> Problem | None:
         """Take in a new connection, in the place of the oldest idle one if there is no other; or say why not."""
-        if len(self._open) >= self._max:
-            self._tell_full()
-            oldest = next(iter(self._unproven), None) or next(iter(self._idle), None)
-            if oldest is None:
-                return Problem("too-many-connections", _FULL, headers={"Retry-After": str(RETRY_AFTER_S)})
-            self.closed(oldest)
-            oldest.give_up()
+        if not self._has_room():
+            return Problem("too-many-connections", _FULL, headers={"Retry-After": str(RETRY_AFTER_S)})
         self._open.add(connection)
         self._rests(connection, self._unproven)
         return None
+
+    def _has_room(self) -> bool:
+        """Return whether there is a place, after the oldest idle connection was told to leave if there was none."""
+        if len(self._open) < self._max:
+            return True
+        self._tell_full()
+        oldest = self._oldest()
+        if oldest is None:
+            return False
+        self.closed(oldest)
+        self._leaving.add(oldest)
+        self._leave(oldest, LAST_TURNS)
+        return True
+
+    def _oldest(self) -> Connection | None:
+        """Return who leaves first: who never asked, for a second or longer; else who rests the longest."""
+        unproven, idle = (next(iter(among.items()), None) for among in (self._unproven, self._idle))
+        if unproven is None or idle is None:
+            only = unproven or idle
+            return only and only[0]
+        grown_s = asyncio.get_running_loop().time() - YOUNG_S
+        return unproven[0] if unproven[1] <= max(grown_s, idle[1]) else idle[0]
+
+    def _leave(self, connection: Connection, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._leave, connection, turns - 1)
+        elif connection in self._leaving:
+            self._leaving.discard(connection)
+            connection.give_up()
 
     def _tell_full(self) -> None:
         if not self._is_full:
@@ -100,13 +132,18 @@ class Connections:
             self._sweep = loop.call_later(SWEEP_S, self._close_the_oldest)
 
     def busy(self, connection: Connection) -> None:
-        """Take note of a request."""
+        """Take note of a request. One that was leaving stays if another can leave in its place."""
         self._unproven.pop(connection, None)
         self._idle.pop(connection, None)
+        if connection in self._leaving and self._has_room():
+            self._leaving.discard(connection)
+            self._open.add(connection)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
-        self.busy(connection)
+        for among in (self._unproven, self._idle):
+            among.pop(connection, None)
+        self._leaving.discard(connection)
         self._open.discard(connection)
         if self._is_full and len(self._open) < self._max * CALM:
             self._is_full = False

@@ -33,7 +33,7 @@ _CURSOR = re.compile(rb'"cursor":"([^"]*)"')
 
 @dataclass
 class Findings:
-    """What came of it. pulls: how often each status came while Kafka was away. told: log lines by name, of then."""
+    """What came of it. pulls: how often each status came while Kafka was away. lines: of the gateway's log, of then."""
 
     events: int
     wrong: list[str]
@@ -41,7 +41,11 @@ class Findings:
     silence_s: float
     pulls: Counter[int] = field(default_factory=Counter)
     not_retryable: int = 0
-    told: Counter[str] = field(default_factory=Counter)
+    lines: list[dict[str, object]] = field(default_factory=list)
+
+    def told(self, name: str) -> list[dict[str, object]]:
+        """Return the lines of one name."""
+        return [line for line in self.lines if line["event"] == name]
 
 
 class Puller:
@@ -96,7 +100,7 @@ async def _listen(served: Served, kafka: Path, outage_s: float, streams: int, pu
     tasks = [asyncio.create_task(puller.run()) for puller in pulling]
     publishing = asyncio.create_task(source.publish(PER_S))
     await asyncio.sleep(WARM_UP_S)
-    before = Counter(str(line["event"]) for line in log_lines(served))
+    before = len(log_lines(served))
     statuses = sum((puller.statuses for puller in pulling), Counter[int]())
     await asyncio.to_thread(local_kafka.pause, kafka)
     try:
@@ -119,7 +123,7 @@ async def _listen(served: Served, kafka: Path, outage_s: float, streams: int, pu
         silence_s=silence_s,
         pulls=during,
         not_retryable=sum(puller.not_retryable for puller in pulling),
-        told=Counter(str(line["event"]) for line in log_lines(served)) - before,
+        lines=log_lines(served)[before:],
     )
 
 
@@ -150,7 +154,8 @@ def main() -> None:
     print(  # noqa: T201  # a campaign's report
         f"{options.seconds:g} s without the broker: {found.events} events, {len(found.wrong)} wrong "
         f"{found.wrong[:3]}, {found.streams_lost} streams lost, longest silence {found.silence_s:.1f} s, pulls "
-        f"{dict(found.pulls)} ({found.not_retryable} not retryable), told: {dict(found.told)}"
+        f"{dict(found.pulls)} ({found.not_retryable} not retryable), told: "
+        f"{dict(Counter(line['event'] for line in found.lines))}"
     )
     raise SystemExit(bool(found.wrong or found.streams_lost or found.not_retryable))
 
