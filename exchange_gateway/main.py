@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Self
 import uvicorn
 
 from broker_adapters.embedded import EmbeddedLog
-from broker_adapters.kafka import KafkaLog, KafkaSettings
-from broker_adapters.kafka.faults import KafkaRefused
-from broker_adapters.kafka.security import tls_context
+from broker_adapters.kafka import KafkaLog
 from broker_adapters.log import Log, LogError
 from exchange_gateway.api.authentication import Authentication
 from exchange_gateway.clock import Clock
@@ -25,12 +23,13 @@ from exchange_gateway.core.subscriptions import CursorSigner
 from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_folder
 from exchange_gateway.ingest import Ingest
 from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance, join_instance
+from exchange_gateway.kafka_client import kafka_settings
 from exchange_gateway.keys import FILE_NAME as KEYS_FILE
 from exchange_gateway.keys import load_or_make_keys
 from exchange_gateway.known_events import KnownEvents
 from exchange_gateway.native_door.intake import GROUP, SHARDS, Intake, shard_of_mailbox
 from exchange_gateway.native_door.mailboxes import keep_mailboxes
-from exchange_gateway.settings import Kafka, Settings, Tokens
+from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
 from exchange_gateway.tokens import ISSUER, IssuerKeys, OwnKey, TokenChecker
@@ -244,33 +243,7 @@ def make_log(settings: Settings, state_folder: Path) -> Log:
     """Return the log that the settings choose, not opened yet."""
     if settings.kafka_bootstrap is None:
         return EmbeddedLog(settings.data)
-    kafka = settings.kafka
-    return KafkaLog(
-        KafkaSettings(
-            security_protocol=kafka.security_protocol,
-            ssl_context=None
-            if kafka.security_protocol == "PLAINTEXT"
-            else tls_context(kafka.ca_file, kafka.certificate_file, kafka.key_file),
-            sasl_mechanism=kafka.sasl_mechanism,
-            sasl_username=kafka.username,
-            sasl_password=_password(kafka) if kafka.security_protocol == "SASL_SSL" else None,
-            bootstrap=settings.kafka_bootstrap,
-            prefix=settings.kafka.prefix,
-            state_folder=state_folder,
-            replication_factor=settings.kafka.replication_factor,
-            append_deadline_s=settings.limits.publish_timeout_s,
-        )
-    )
-
-
-def _password(kafka: Kafka) -> str:
-    if kafka.username is None or kafka.password_file is None:
-        raise KafkaRefused("SASL_SSL needs kafka.username and kafka.password_file. Set both.")
-    try:
-        return kafka.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise KafkaRefused(f"kafka.password_file {kafka.password_file} cannot be read: {why}.") from None
+    return KafkaLog(kafka_settings(settings, state_folder))
 
 
 def make_tracing(settings: Settings, metrics: Metrics) -> "Tracing | None":

@@ -68,11 +68,22 @@ class Kafka(_Group):
     )
     certificate_file: Path | None = Field(None, description="PEM of our client certificate (mTLS).")
     key_file: Path | None = Field(None, description="PEM of its key; left out: in the certificate's file.")
-    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = Field(
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN", "OAUTHBEARER"] = Field(
         "SCRAM-SHA-512", description="How we log in with SASL_SSL."
     )
-    username: str | None = Field(None, description="Our user at the brokers, with SASL_SSL.")
+    username: str | None = Field(None, description="Our user at the brokers, with a password.")
     password_file: Path | None = Field(None, description="The file that holds the user's password.")
+    token_url: str | None = Field(
+        None,
+        pattern=r"^https://[^\s@]+$",
+        description="Where the token server gives tokens, with OAUTHBEARER.",
+    )
+    token_ca_file: Path | None = Field(
+        None, description="PEM of the CA of the token server's certificate; left out: the system's."
+    )
+    client_id: str | None = Field(None, description="Who we are at the token server.")
+    client_secret_file: Path | None = Field(None, description="The file that holds the client's secret.")
+    scope: str | None = Field(None, description="The scope that we ask the token server for; left out: its own choice.")
 
 
 class Tokens(_Group):

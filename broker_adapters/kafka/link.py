@@ -76,6 +76,8 @@ class Link:
     def _away(self, error: BaseException) -> Exception:
         if isinstance(error, REFUSED):
             return translate(error, "connecting")
+        if self._settings.tokens is not None and self._settings.tokens.problem is not None:
+            return LogUnavailable(self._settings.tokens.problem)
         return LogUnavailable(
             f"No Kafka answers at {self._settings.bootstrap}. Is it running, and is the address right? "
             "`kommunebro kafka status` tells of a local one."

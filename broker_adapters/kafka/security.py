@@ -7,6 +7,7 @@ from pathlib import Path
 from aiokafka import errors
 from aiokafka.conn import create_conn
 
+from broker_adapters.kafka.bearer import bearer_problem
 from broker_adapters.kafka.faults import KafkaRefused
 from broker_adapters.kafka.settings import KafkaSettings
 
@@ -17,12 +18,14 @@ _SELF_SIGNED_OR_UNKNOWN = {18, 19, 20, 21}
 _EXPIRED, _NOT_YET, _OTHER_HOST = 10, 9, {62, 64}
 
 
-def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+def tls_context(
+    ca: Path | None, certificate: Path | None, key: Path | None, ca_setting: str = "kafka.ca_file"
+) -> ssl.SSLContext:
     """Return the TLS settings of our clients. ca: left out, the system's. Raises `KafkaRefused` on unusable files."""
     try:
         context = ssl.create_default_context(cafile=None if ca is None else str(ca))
     except OSError as error:
-        raise KafkaRefused(f"The CA file {ca} (kafka.ca_file) cannot be used: {error}. It has to be PEM.") from error
+        raise KafkaRefused(f"The CA file {ca} ({ca_setting}) cannot be used: {error}. It has to be PEM.") from error
     if certificate is not None:
         try:
             # An encrypted key would ask at the terminal.
@@ -59,6 +62,8 @@ async def login_problem(settings: KafkaSettings) -> str | None:
     if not settings.security_protocol.startswith("SASL_"):
         return None
     arguments = settings.client_arguments("login")
+    if settings.tokens is not None:
+        return await bearer_problem(settings.tokens, arguments)
     for address in arguments.pop("bootstrap_servers"):
         host, _, port = address.rpartition(":")
         try:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from broker_adapters.kafka.bearer import TokenSource
+
 MEBIBYTE = 1024 * 1024
 
 MAILBOX = "in."
@@ -31,6 +33,8 @@ class KafkaSettings:
     sasl_mechanism: str = "PLAIN"
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
+    tokens: TokenSource | None = None
+    """For the mechanism OAUTHBEARER."""
 
     request_timeout_s: float = 5.0
     """For one answer of a broker. A broker that stopped without closing its connections is left after it."""
@@ -66,4 +70,5 @@ class KafkaSettings:
             "sasl_mechanism": self.sasl_mechanism,
             "sasl_plain_username": self.sasl_username,
             "sasl_plain_password": self.sasl_password,
+            "sasl_oauth_token_provider": self.tokens,
         }

@@ -1,4 +1,4 @@
-"""A real broker that demands TLS, and a SCRAM password or a client certificate."""
+"""A real broker that demands TLS, and a SCRAM password, a client certificate or a token."""
 
 import datetime as dt
 import ipaddress
@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from broker_adapters.local_kafka import _free_ports, _java
 from broker_adapters.local_kafka_jars import KAFKA_VERSION, caches, class_path
 from broker_adapters.local_kafka_process import is_running, spawn, tail
+from tests.kafka.token_server import AUDIENCE, ISSUER, TokenServer, token_server
 
 PASSWORD = "rigtigt-kodeord"  # of a broker that lives for one test
 
@@ -29,6 +30,10 @@ USERS = ("gateway", "limited", "struer")
 """`gateway` may do everything; the others nothing, until they are allowed it."""
 
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
+OAUTH = "org.apache.kafka.common.security.oauthbearer"
+SESSION_MS = 2000
+"""After as long a broker closes a connection that came in by a token, so that a new one has to log in again."""
+
 SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -79,7 +84,9 @@ class Secured:
 
     scram: str
     mtls: str
+    oauth: str
     authority: Authority
+    tokens: TokenServer
     folder: Path
 
     def client(self, user: str) -> dict[str, str]:
@@ -136,22 +143,39 @@ class Secured:
 
 @contextmanager
 def secured_broker(folder: Path) -> Iterator[Secured]:
-    """Run the broker while the block runs. Its users: `USERS` by password, `CN=gateway` by certificate."""
+    """Run the broker while the block runs.
+
+    Its users: `USERS` by password, `CN=gateway` by certificate, `gateway` by a token.
+    """
     authority = Authority(folder, "ca")
-    ports = _free_ports(3)
-    places = dict(zip(("SCRAM", "MTLS", "CONTROLLER"), (f"127.0.0.1:{port}" for port in ports), strict=True))
+    with token_server(authority.certificate("login", "127.0.0.1")) as tokens:
+        yield from _with_tokens(folder, authority, tokens)
+
+
+def _with_tokens(folder: Path, authority: Authority, tokens: TokenServer) -> Iterator[Secured]:
+    names = ("SCRAM", "MTLS", "OAUTH", "CONTROLLER")
+    places = dict(zip(names, (f"127.0.0.1:{port}" for port in _free_ports(len(names))), strict=True))
     lines = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{places['CONTROLLER']}",
         "listeners": ",".join(f"{name}://{place}" for name, place in places.items()),
-        "listener.security.protocol.map": "SCRAM:SASL_SSL,MTLS:SSL,CONTROLLER:SSL",
+        "listener.security.protocol.map": "SCRAM:SASL_SSL,MTLS:SSL,OAUTH:SASL_SSL,CONTROLLER:SSL",
         "inter.broker.listener.name": "MTLS",
         "controller.listener.names": "CONTROLLER",
         "listener.name.mtls.ssl.client.auth": "required",
         "listener.name.controller.ssl.client.auth": "required",
         "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
         "listener.name.scram.scram-sha-512.sasl.jaas.config": SCRAM_LOGIN,
+        "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",
+        "listener.name.oauth.oauthbearer.sasl.jaas.config": f"{OAUTH}.OAuthBearerLoginModule required;",
+        "listener.name.oauth.oauthbearer.sasl.server.callback.handler.class": (
+            f"{OAUTH}.OAuthBearerValidatorCallbackHandler"
+        ),
+        "listener.name.oauth.oauthbearer.connections.max.reauth.ms": SESSION_MS,
+        "sasl.oauthbearer.jwks.endpoint.url": tokens.jwks_url,
+        "sasl.oauthbearer.expected.audience": AUDIENCE,
+        "sasl.oauthbearer.expected.issuer": ISSUER,
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": authority.certificate("broker", "127.0.0.1"),
         "ssl.truststore.type": "PEM",
@@ -183,14 +207,15 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
     for user in USERS:
         made += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORD}]"]
     subprocess.run(made, check=True, capture_output=True)
-    pid = spawn([*_java(), "kafka.Kafka", str(config)], output)
+    allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={tokens.jwks_url}"
+    pid = spawn([*_java(allowed), "kafka.Kafka", str(config)], output)
     try:
         deadline = time.monotonic() + 60
         while "Kafka Server started" not in tail(output):
             assert is_running(pid, str(config)), tail(output)[-3000:]
             assert time.monotonic() < deadline, tail(output)[-3000:]
             time.sleep(0.05)
-        yield Secured(places["SCRAM"], places["MTLS"], authority, folder)
+        yield Secured(places["SCRAM"], places["MTLS"], places["OAUTH"], authority, tokens, folder)
     finally:
         with suppress(ProcessLookupError):
             kill(pid, SIGKILL)

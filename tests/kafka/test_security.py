@@ -1,9 +1,10 @@
-"""A whole gateway on a real broker that demands a password or a certificate over TLS."""
+"""A whole gateway on a real broker that demands a password, a certificate or a token over TLS."""
 
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as ConfluentPartition
 
+from broker_adapters.kafka import KafkaLog
+from broker_adapters.kafka.bearer import AGAIN_S, TokenServerAway
 from broker_adapters.kafka.faults import KafkaRefused
-from broker_adapters.log import UnknownTopic
+from broker_adapters.local_kafka import _free_ports
+from broker_adapters.log import LogUnavailable, UnknownTopic
 from exchange_gateway.api.app import App
 from exchange_gateway.core.access import Role
+from exchange_gateway.kafka_client import kafka_settings
 from exchange_gateway.main import Gateway
 from exchange_gateway.settings import Kafka, Settings
 from schemas.event import STRUCTURED
 from tests.core.agreement_samples import agreement
 from tests.kafka.secured import PASSWORD, Authority, Secured, secured_broker
+from tests.kafka.token_server import CLIENT, SCOPE, SECRET, TokenServer
 from tests.processes import run
 from tests.support import an_event, token
 
@@ -42,6 +48,25 @@ def by_scram(secured: Secured, folder: Path, password: str = PASSWORD, **changed
 def by_certificate(secured: Secured, folder: Path, certificate: Path) -> Settings:
     kafka = Kafka(security_protocol="SSL", ca_file=secured.authority.file, certificate_file=certificate, prefix="mtls.")
     return Settings(data=folder / "data", kafka_bootstrap=secured.mtls, kafka=kafka)
+
+
+def by_token(secured: Secured, folder: Path, secret: str = SECRET, **changed: Any) -> Settings:
+    file = folder / "secret"
+    file.write_text(secret + "\n")
+    kafka = {"security_protocol": "SASL_SSL", "ca_file": secured.authority.file, "sasl_mechanism": "OAUTHBEARER"}
+    kafka |= {"token_url": secured.tokens.url, "token_ca_file": secured.authority.file, "client_id": CLIENT}
+    kafka |= {"client_secret_file": file, "scope": SCOPE, "prefix": "oauth.", **changed}
+    return Settings(data=folder / "data", kafka_bootstrap=secured.oauth, kafka=Kafka(**kafka))
+
+
+@contextmanager
+def changed(server: TokenServer, **what: Any) -> Iterator[None]:
+    before = {name: getattr(server, name) for name in what}
+    for name, value in what.items():
+        setattr(server, name, value)
+    yield
+    for name, value in before.items():
+        setattr(server, name, value)
 
 
 async def goes_all_the_way(settings: Settings, producer: Producer, mailbox: str) -> None:
@@ -124,3 +149,56 @@ async def test_a_certificate_of_another_ca_is_refused(secured: Secured, tmp_path
     with pytest.raises(KafkaRefused, match="client certificate"):
         async with Gateway(by_certificate(secured, tmp_path, stranger)):
             pass
+
+
+async def test_a_gateway_works_with_tokens(secured: Secured, tmp_path: Path) -> None:
+    """It asks for few, though the broker closes each connection after two seconds and wants a new login."""
+    before = secured.tokens.given
+    await goes_all_the_way(by_token(secured, tmp_path), secured.producer("gateway"), "oauth.in.0671")
+    assert secured.tokens.given == before + 1
+
+
+async def test_tokens_are_renewed_before_they_end(secured: Secured, tmp_path: Path) -> None:
+    """A token of one second is no good to connections that come after it; one that is not ended outlasts the server."""
+    with changed(secured.tokens, lifetime_s=5):
+        source = kafka_settings(by_token(secured, tmp_path), tmp_path).tokens
+        assert source is not None
+        first = await source.token()
+        assert await source.token() == first
+        await asyncio.sleep(4.1)
+        with changed(secured.tokens, fails_with=503):
+            assert await source.token() == first
+            await asyncio.sleep(1)
+            with pytest.raises(TokenServerAway, match="503"):
+                await source.token()
+        await asyncio.sleep(AGAIN_S)
+        assert await source.token() != first
+
+
+async def test_a_wrong_secret_is_refused_without_being_shown(secured: Secured, tmp_path: Path) -> None:
+    """The token server's refusal ends the start at once."""
+    with pytest.raises(KafkaRefused, match=r"401 invalid_client.*client_secret_file") as refused:
+        async with Gateway(by_token(secured, tmp_path, secret="forkert-kodeord")):
+            pass
+    assert "forkert" not in str(refused.value)
+
+
+async def test_a_token_for_others_is_refused_by_the_broker(secured: Secured, tmp_path: Path) -> None:
+    """The token server gave it, and the broker does not take it: that is no broker that is away."""
+    with changed(secured.tokens, audience="others"), pytest.raises(KafkaRefused, match="audience"):
+        async with Gateway(by_token(secured, tmp_path)):
+            pass
+
+
+@pytest.mark.parametrize("how", ["nobody listens", "another CA", "503"])
+async def test_a_token_server_that_is_away_is_named(secured: Secured, tmp_path: Path, how: str) -> None:
+    """It may come back, so it is asked until the deadline; then it is told that it is not Kafka that is missing."""
+    other: dict[str, Any] = {
+        "nobody listens": {"token_url": f"https://127.0.0.1:{_free_ports(1)[0]}/token"},
+        "another CA": {"token_ca_file": Authority(tmp_path, "other").file},
+    }.get(how, {})
+    settings = kafka_settings(by_token(secured, tmp_path, **other), tmp_path / "state")
+    with changed(secured.tokens, fails_with=503 if how == "503" else None):
+        log = KafkaLog(replace(settings, start_deadline_s=0.5))
+        with pytest.raises(LogUnavailable, match=r"token server https://127.0.0.1"):
+            await log.open()

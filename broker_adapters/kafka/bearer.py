@@ -1,0 +1,207 @@
+"""OAUTHBEARER: tokens for the brokers, asked for by client credentials (RFC 6749, 4.4) and kept until they end."""
+
+import asyncio
+import json
+import re
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
+
+import httpx
+from aiokafka import errors
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.conn import OAuthAuthenticator, create_conn
+from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
+
+TIMEOUT_S = 5.0
+"""For one answer of the token server, from connecting to its last byte."""
+
+ANSWER_BYTES_MAX = 64 * 1024
+
+EARLY_S = 60.0
+"""How long before its end a token is renewed; one of a short life after four fifths of it."""
+
+UNTOLD_S = 60.0
+"""How long a token is kept whose server does not say how long it is valid."""
+
+AGAIN_S = 2.0
+"""After a failure the server is left alone for this long: every connection to a broker needs a token."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_ERROR = re.compile(r"[a-z_]{1,40}")
+
+
+class TokenRefused(errors.SaslAuthenticationFailed):  # type: ignore[misc]  # aiokafka has no types
+    """The token server gives us no token; an operator has to change something."""
+
+
+class TokenServerAway(errors.KafkaConnectionError):  # type: ignore[misc]
+    """The token server cannot be asked just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What is shown to the token server, and where it is. tls: how its certificate is checked."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None
+    tls: ssl.SSLContext
+
+
+class Held(NamedTuple):
+    """A token, and for how many seconds since it was asked for it is to be used, and may be."""
+
+    value: str
+    renew_after_s: float
+    ends_after_s: float
+
+
+def held(answer: bytes) -> Held:
+    """Return the token in a token server's answer (RFC 6749, 5.1). Raises `ValueError`, which never repeats it."""
+    try:
+        told = json.loads(answer)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(told, dict) or str(told.get("token_type", "")).lower() != "bearer":
+        raise ValueError("it holds no token of the type Bearer")
+    value = told.get("access_token")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError("its access_token is none")
+    try:
+        # Some servers write the number as text.
+        life_s = float(told.get("expires_in", UNTOLD_S))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("its expires_in is no number") from None
+    if not life_s > 0:
+        raise ValueError("its token has ended already")
+    return Held(value, life_s - min(EARLY_S, life_s / 5), life_s)
+
+
+class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
+    """Gives every connection of one log the same token, renewed before it ends.
+
+    problem: why there is no token, None where there is one.
+    """
+
+    def __init__(self, credentials: ClientCredentials) -> None:
+        self.credentials = credentials
+        self.problem: str | None = None
+        self._held: Held | None = None
+        self._asked = 0.0
+        self._failed: tuple[float, errors.KafkaError] | None = None
+        self._asking = asyncio.Lock()
+
+    async def token(self) -> str:
+        """Return a valid token. Raises `TokenRefused`, `TokenServerAway`; a token that is still valid outlasts both."""
+        async with self._asking:
+            if self._held is None or time.monotonic() >= self._asked + self._held.renew_after_s:
+                try:
+                    await self._renew()
+                except (TokenRefused, TokenServerAway) as error:
+                    if self._held is None or time.monotonic() >= self._asked + self._held.ends_after_s:
+                        self.problem = error.args[0]
+                        raise
+            assert self._held is not None  # noqa: S101  # or it was raised
+            self.problem = None
+            return self._held.value
+
+    async def _renew(self) -> None:
+        now = time.monotonic()
+        if self._failed is not None and now < self._failed[0] + AGAIN_S:
+            raise self._failed[1]
+        try:
+            self._held, self._asked, self._failed = await self._ask(), now, None
+        except (TokenRefused, TokenServerAway) as error:
+            self._failed = time.monotonic(), error
+            raise
+
+    async def _ask(self) -> Held:
+        shown = self.credentials
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                status, answer = await self._answer()
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
+            why = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else str(error)
+            raise TokenServerAway(
+                f"The token server {shown.url} cannot be asked: {why}. Is it running, is kafka.token_url right, "
+                "and is its certificate signed by the CA in kafka.token_ca_file?"
+            ) from None
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise TokenServerAway(f"The token server {shown.url} answers {status}. Ask whoever runs it.")
+        if status != httpx.codes.OK:
+            raise TokenRefused(
+                f"The token server {shown.url} refuses the client {shown.client_id} ({status}{_error(answer)}). "
+                "Check kafka.client_id, kafka.client_secret_file and kafka.scope."
+            )
+        try:
+            return held(answer)
+        except ValueError as error:
+            raise TokenRefused(
+                f"The token server {shown.url} answers with no token: {error}. Is kafka.token_url right?"
+            ) from None
+
+    async def _answer(self) -> tuple[int, bytes]:
+        shown = self.credentials
+        form = {"grant_type": "client_credentials"} | ({} if shown.scope is None else {"scope": shown.scope})
+        # Both are encoded before they are joined by a colon: RFC 6749, 2.3.1.
+        login = httpx.BasicAuth(quote_plus(shown.client_id), quote_plus(shown.client_secret))
+        # Not compressed: what comes in is then as large as it looks.
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        async with (
+            httpx.AsyncClient(verify=shown.tls, timeout=TIMEOUT_S, follow_redirects=False) as client,
+            client.stream("POST", shown.url, data=form, headers=headers, auth=login) as answer,
+        ):
+            body = b""
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > ANSWER_BYTES_MAX:
+                    return answer.status_code, b""
+            return answer.status_code, body
+
+
+def _error(answer: bytes) -> str:
+    try:
+        name = json.loads(answer)["error"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
+    return f" {name}" if isinstance(name, str) and _ERROR.fullmatch(name) else ""
+
+
+async def bearer_problem(source: TokenSource, arguments: dict[str, Any]) -> str | None:
+    """Return why there is no token for us, or the first broker that answers does not take it; else None.
+
+    arguments: aiokafka's. It goes through the login itself: a broker tells of a token that it does not take in an
+    answer that aiokafka does not look at, and then closes the connection, as one does that is away.
+    """
+    try:
+        payload, _ = await OAuthAuthenticator(sasl_oauth_token_provider=source).step(None)
+    except TokenRefused as error:
+        return str(error.args[0])
+    except TokenServerAway:
+        return None
+    for address in arguments.pop("bootstrap_servers"):
+        host, _, port = address.rpartition(":")
+        try:
+            connection = await create_conn(host.strip("[] "), int(port), **arguments | {"security_protocol": "SSL"})
+            try:
+                hands = await connection.send(SaslHandShakeRequest("OAUTHBEARER"))
+                if hands.error_code:
+                    taken = ", ".join(hands.enabled_mechanisms)
+                    return f"{address}: it takes no OAUTHBEARER, but {taken}. Check kafka.sasl_mechanism."
+                answer = await connection.send(SaslAuthenticateRequest(payload))
+            finally:
+                connection.close()
+        except (OSError, TimeoutError, errors.KafkaError):
+            continue
+        if answer.error_code or answer.sasl_auth_bytes:
+            return (
+                f"{address}: it does not take the token that {source.credentials.url} gave the client "
+                f"{source.credentials.client_id}. Check that the token's issuer, audience and scope are those that "
+                "the brokers expect (sasl.oauthbearer.expected.*), and that the clocks agree."
+            )
+        return None
+    return None
