@@ -34,7 +34,7 @@ def kafka_settings(settings: Settings, state_folder: Path) -> KafkaSettings:
 
 def _password(kafka: Kafka) -> str:
     if kafka.username is None or kafka.password_file is None:
-        raise KafkaRefused("SASL_SSL needs kafka.username and kafka.password_file. Set both.")
+        raise KafkaRefused(f"{kafka.sasl_mechanism} needs kafka.username and kafka.password_file. Set both.")
     return _secret("kafka.password_file", kafka.password_file)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
@@ -84,11 +85,12 @@ def held(answer: bytes) -> Held:
 class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
     """Gives every connection of one log the same token, renewed before it ends.
 
-    problem: why there is no token, None where there is one.
+    problem: why there is no token, None where there is one. now: seconds of a clock that never goes back.
     """
 
-    def __init__(self, credentials: ClientCredentials) -> None:
+    def __init__(self, credentials: ClientCredentials, now: Callable[[], float] = time.monotonic) -> None:
         self.credentials = credentials
+        self._now = now
         self.problem: str | None = None
         self._held: Held | None = None
         self._asked = 0.0
@@ -98,11 +100,11 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
     async def token(self) -> str:
         """Return a valid token. Raises `TokenRefused`, `TokenServerAway`; a token that is still valid outlasts both."""
         async with self._asking:
-            if self._held is None or time.monotonic() >= self._asked + self._held.renew_after_s:
+            if self._held is None or self._now() >= self._asked + self._held.renew_after_s:
                 try:
                     await self._renew()
                 except (TokenRefused, TokenServerAway) as error:
-                    if self._held is None or time.monotonic() >= self._asked + self._held.ends_after_s:
+                    if self._held is None or self._now() >= self._asked + self._held.ends_after_s:
                         self.problem = error.args[0]
                         raise
             assert self._held is not None  # noqa: S101  # or it was raised
@@ -110,13 +112,13 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
             return self._held.value
 
     async def _renew(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         if self._failed is not None and now < self._failed[0] + AGAIN_S:
             raise self._failed[1]
         try:
             self._held, self._asked, self._failed = await self._ask(), now, None
         except (TokenRefused, TokenServerAway) as error:
-            self._failed = time.monotonic(), error
+            self._failed = self._now(), error
             raise
 
     async def _ask(self) -> Held:

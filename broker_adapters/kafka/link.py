@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from broker_adapters.kafka.faults import MOVED, REFUSED, KafkaRefused, translate, translated
-from broker_adapters.kafka.patience import close_client, to_its_end
+from broker_adapters.kafka.patience import close_client, keep_connections, to_its_end
 from broker_adapters.kafka.security import login_problem, tls_problem
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
@@ -49,6 +49,7 @@ class Link:
         while not self.is_open:
             arguments = self._settings.client_arguments(self._role)
             self._client = AIOKafkaClient(**arguments, retry_backoff_ms=int(RETRY_S * 1000))
+            keep_connections(self._client)
             try:
                 await to_its_end(self._connect())
             except BaseException as error:
@@ -62,7 +63,9 @@ class Link:
 
     async def _connect(self) -> None:
         await self._client.bootstrap()
-        await self._client.force_metadata_update()
+        # A broker that does not take a token is gone only now.
+        if not await self._client.force_metadata_update():
+            raise errors.KafkaConnectionError
         self.is_open = True
 
     async def _check_security(self) -> None:
@@ -118,12 +121,27 @@ class Link:
         """Ask for the cluster's present state."""
         with translated("asking for its topics"):
             async with asyncio.timeout(self._settings.request_timeout_s):
-                if not await self._client.force_metadata_update():
+                if not await self._client.force_metadata_update() and not (
+                    self._may_be_ended and await self._client.force_metadata_update()
+                ):
                     raise LogUnavailable(f"No Kafka answers at {self._settings.bootstrap}.")
 
     async def ask(self, node: int, request: Any) -> Any:
         """Send one request to one broker and return its answer. Raises Kafka's own errors."""
-        return await self._client.send(node, request)
+        try:
+            return await self._client.send(node, request)
+        except errors.KafkaConnectionError:
+            if not self._may_be_ended:
+                raise
+            return await self._client.send(node, request)
+
+    @property
+    def _may_be_ended(self) -> bool:
+        """Whether to ask once more where a connection broke.
+
+        Brokers may end a login after a while, and tell of it by closing the connection at the next request, unheard.
+        """
+        return self._settings.security_protocol.startswith("SASL_")
 
     async def describe(self, topics: Iterable[str] | None, node: int | None = None) -> Any:
         """Return what a broker knows of `topics`, or of all; naming one does not create it. Kafka's names inside."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from aiokafka import errors
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 
 CLOSE_S = 2.0
 
@@ -26,6 +26,22 @@ async def to_its_end(work: Awaitable[Result]) -> Result:
         if not task.cancelled():
             task.exception()
         raise
+
+
+def keep_connections(client: Any) -> None:
+    """Let an `AIOKafkaClient` lose no connection that it opens for somebody who is cancelled meanwhile.
+
+    Where brokers end logins after a while, connections are opened at any time, not just at the start.
+    """
+    find_or_open = client._get_conn  # noqa: SLF001
+
+    async def get(node_id: int, *, group: int = ConnectionGroup.DEFAULT, no_hint: bool = False) -> Any:
+        found = client._conns.get((node_id, group))  # noqa: SLF001
+        if found is not None and found.connected():
+            return found
+        return await to_its_end(find_or_open(node_id, group=group, no_hint=no_hint))
+
+    client._get_conn = get  # noqa: SLF001
 
 
 async def close_client(client: Any) -> None:

@@ -12,7 +12,10 @@ from broker_adapters.kafka.faults import KafkaRefused
 from broker_adapters.kafka.settings import KafkaSettings
 
 PROBE_S = 2.0
-"""For one look at a broker's TLS. With TLS 1.3 it tells after the handshake that it refuses our certificate."""
+"""For one look at a broker's TLS."""
+
+QUESTION = b"\0\0\0\x0a" b"\0\x12" b"\0\0" b"\0\0\0\0" b"\xff\xff"
+"""Which versions a broker speaks: its length, 18, version 0, number 0, no client's name. Any broker answers anybody."""
 
 _SELF_SIGNED_OR_UNKNOWN = {18, 19, 20, 21}
 _EXPIRED, _NOT_YET, _OTHER_HOST = 10, 9, {62, 64}
@@ -46,9 +49,12 @@ async def tls_problem(bootstrap: str, context: ssl.SSLContext) -> str | None:
             async with asyncio.timeout(PROBE_S):
                 reader, writer = await asyncio.open_connection(host.strip("[] "), int(port), ssl=context)
                 try:
+                    # With TLS 1.3 a broker tells after the handshake that it refuses our certificate.
+                    writer.write(QUESTION)
                     await reader.read(1)
                 finally:
-                    writer.close()
+                    # A farewell of TLS would be waited for.
+                    writer.transport.abort()
         except ssl.SSLError as error:
             return f"{address}: {_explain(error)}"
         except (OSError, TimeoutError):

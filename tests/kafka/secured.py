@@ -130,7 +130,8 @@ class Secured:
         programs.mkdir(exist_ok=True)
         program = programs / "kafka-acls"
         java = [str(word) for word in _java() if not str(word).startswith("-Xmx")][:1]
-        words = shlex.join([java[0], "-cp", jars, "org.apache.kafka.tools.AclCommand"])
+        quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        words = shlex.join([java[0], *quick, "-cp", jars, "org.apache.kafka.tools.AclCommand"])
         program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         program.chmod(0o755)
         # Each is a Java of its own, which takes a second: two at once.
@@ -196,7 +197,7 @@ def _with_tokens(folder: Path, authority: Authority, tokens: TokenServer) -> Ite
     config, output = folder / "server.properties", folder / "output.log"
     config.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
     made = [
-        *_java(),
+        *_java("-XX:TieredStopAtLevel=1"),
         "kafka.tools.StorageTool",
         "format",
         "--cluster-id",
