@@ -51,7 +51,8 @@ async def assigned(
             heartbeat_interval_ms=int(SESSION_S * 1000 / 6),
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
-        keep_connections(consumer._client)  # noqa: SLF001
+        if settings.logins_may_end:
+            keep_connections(consumer._client)  # noqa: SLF001
         # `stop` leaves the group, then closes the client.
         consumer._client.close = partial(close_client, consumer._client)  # noqa: SLF001
         try:

@@ -49,7 +49,8 @@ class Link:
         while not self.is_open:
             arguments = self._settings.client_arguments(self._role)
             self._client = AIOKafkaClient(**arguments, retry_backoff_ms=int(RETRY_S * 1000))
-            keep_connections(self._client)
+            if self._settings.logins_may_end:
+                keep_connections(self._client)
             try:
                 await to_its_end(self._connect())
             except BaseException as error:
@@ -122,7 +123,7 @@ class Link:
         with translated("asking for its topics"):
             async with asyncio.timeout(self._settings.request_timeout_s):
                 if not await self._client.force_metadata_update() and not (
-                    self._may_be_ended and await self._client.force_metadata_update()
+                    self._settings.logins_may_end and await self._client.force_metadata_update()
                 ):
                     raise LogUnavailable(f"No Kafka answers at {self._settings.bootstrap}.")
 
@@ -131,17 +132,9 @@ class Link:
         try:
             return await self._client.send(node, request)
         except errors.KafkaConnectionError:
-            if not self._may_be_ended:
+            if not self._settings.logins_may_end:
                 raise
             return await self._client.send(node, request)
-
-    @property
-    def _may_be_ended(self) -> bool:
-        """Whether to ask once more where a connection broke.
-
-        Brokers may end a login after a while, and tell of it by closing the connection at the next request, unheard.
-        """
-        return self._settings.security_protocol.startswith("SASL_")
 
     async def describe(self, topics: Iterable[str] | None, node: int | None = None) -> Any:
         """Return what a broker knows of `topics`, or of all; naming one does not create it. Kafka's names inside."""

@@ -41,9 +41,10 @@ def _arguments(settings: KafkaSettings, role: str) -> dict[str, Any]:
 
 
 def _patient(settings: KafkaSettings, producer: Any) -> Any:
+    if settings.logins_may_end:
+        keep_connections(producer.client)
     # aiokafka gives a batch up after one request's timeout when its topic has no leader just then, and has
     # used its sequence number by that time: every later batch is out of order (aiokafka's issue 1017).
-    keep_connections(producer.client)
     producer._message_accumulator._batch_ttl = settings.undecided_s_max  # noqa: SLF001
     return producer
 

@@ -59,6 +59,14 @@ class KafkaSettings:
     in_flight_bytes_max: int = 64 * MEBIBYTE
     """How much may wait to be written before `append` pushes back."""
 
+    @property
+    def logins_may_end(self) -> bool:
+        """Whether brokers may end a login after a while (`connections.max.reauth.ms`).
+
+        They tell of it by closing the connection at the next request, unheard.
+        """
+        return self.security_protocol.startswith("SASL_")
+
     def client_arguments(self, role: str) -> dict[str, Any]:
         """Return what every aiokafka client is made with. role: seen in the brokers' own logs."""
         return {
