@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +20,6 @@ from confluent_kafka import TopicPartition as ConfluentPartition
 from broker_adapters.kafka import KafkaLog
 from broker_adapters.kafka.bearer import AGAIN_S, EARLY_S, TokenServerAway, TokenSource
 from broker_adapters.kafka.faults import KafkaRefused
-from broker_adapters.local_kafka import _free_ports
 from broker_adapters.log import LogUnavailable, UnknownTopic
 from exchange_gateway.api.app import App
 from exchange_gateway.core.access import Role
@@ -223,12 +223,14 @@ async def test_a_token_for_others_is_refused_by_the_broker(secured: Secured, tmp
 @pytest.mark.parametrize("how", ["nobody listens", "another CA", "503"])
 async def test_a_token_server_that_is_away_is_named(secured: Secured, tmp_path: Path, how: str) -> None:
     """It may come back, so it is asked until the deadline; then it is told that it is not Kafka that is missing."""
-    other: dict[str, Any] = {
-        "nobody listens": {"token_url": f"https://127.0.0.1:{_free_ports(1)[0]}/token"},
-        "another CA": {"token_ca_file": Authority(tmp_path, "other").file},
-    }.get(how, {})
-    settings = kafka_settings(by_token(secured, tmp_path, **other), tmp_path / "state")
-    with changed(secured.tokens, fails_with=503 if how == "503" else None):
+    # Held, so that nobody else comes to listen there.
+    with socket.socket() as held, changed(secured.tokens, fails_with=503 if how == "503" else None):
+        held.bind(("127.0.0.1", 0))
+        other: dict[str, Any] = {
+            "nobody listens": {"token_url": f"https://127.0.0.1:{held.getsockname()[1]}/token"},
+            "another CA": {"token_ca_file": Authority(tmp_path, "other").file},
+        }.get(how, {})
+        settings = kafka_settings(by_token(secured, tmp_path, **other), tmp_path / "state")
         log = KafkaLog(replace(settings, start_deadline_s=0.5))
         with pytest.raises(LogUnavailable, match=r"token server https://127.0.0.1"):
             await log.open()
