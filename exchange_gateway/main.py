@@ -2,15 +2,12 @@
 
 import asyncio
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-
-import uvicorn
 
 from broker_adapters.embedded import EmbeddedLog
 from broker_adapters.kafka import KafkaLog
@@ -20,7 +17,7 @@ from exchange_gateway.clock import Clock
 from exchange_gateway.core.agreements import AgreementBook, known_fields
 from exchange_gateway.core.forwarding import shard_of_topic
 from exchange_gateway.core.subscriptions import CursorSigner
-from exchange_gateway.data_folder import FolderLock, forwarder_folder, make_folder
+from exchange_gateway.data_folder import FolderLock, make_folder
 from exchange_gateway.ingest import Ingest
 from exchange_gateway.instance import SHARDS_EMBEDDED, SHARDS_ON_KAFKA, Instance, join_instance
 from exchange_gateway.kafka_client import kafka_settings
@@ -29,6 +26,7 @@ from exchange_gateway.keys import load_or_make_keys
 from exchange_gateway.known_events import KnownEvents
 from exchange_gateway.native_door.intake import GROUP, SHARDS, Intake, shard_of_mailbox
 from exchange_gateway.native_door.mailboxes import keep_mailboxes
+from exchange_gateway.serving import Server, address_of, listen, server_config
 from exchange_gateway.settings import Settings, Tokens
 from exchange_gateway.supervision import supervise
 from exchange_gateway.telemetry import Metrics, log_event
@@ -40,7 +38,7 @@ from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.event_index import EventIndex
 from exchange_gateway.workers.forwarder import Forwarder
-from exchange_gateway.workers.lags import Lags, Work
+from exchange_gateway.workers.lags import Followed, Lags, Work
 from exchange_gateway.workers.quarantine_index import QuarantineIndex
 from exchange_gateway.workers.read_models import JobOrders
 from exchange_gateway.workers.step_index import StepIndex
@@ -57,9 +55,6 @@ FOLLOW_EVERY_S = 0.1
 """How often a gateway on Kafka looks for events that other gateways took in."""
 
 READY_TIMEOUT_S = 3.0
-SHUTDOWN_S = 10
-UNSENT_BYTES_MAX = 256 * 1024
-"""What the system holds for a client beside what is on its way."""
 
 
 class Gateway:
@@ -190,7 +185,7 @@ class Gateway:
             works.append(Work("forwarder", self.forwarder.committed, owner))
         if self.intake is not None:
             works.append(Work(GROUP, self.intake.committed, shard_of_mailbox))
-        return Lags(self.log, works, self.subscriptions, self.books, self.clock, self.metrics)
+        return Lags(self.log, works, self.clock, self.metrics, Followed(self.subscriptions, self.books))
 
     def _work(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(supervise(name, run), name=name)
@@ -268,64 +263,6 @@ def make_forwarder(
     )
 
 
-async def run_forwarder(settings: Settings, stopped: asyncio.Event) -> None:
-    """Run a forwarder alone until `stopped`. Raises `LogError`, `KeysUnusable`, `AnotherInstance`."""
-    clock, metrics = Clock(), Metrics()
-    tracing = make_tracing(settings, metrics)
-    make_folder(settings.data)
-    keys, _ = load_or_make_keys(settings.keys or settings.data / KEYS_FILE)
-    folder, lock = forwarder_folder(settings.data)
-    log = make_log(settings, folder)
-    try:
-        await log.open()
-        await log.create_topics(CONTROL_TOPICS)
-        instance = await join_instance(log, keys.fingerprint, SHARDS_ON_KAFKA, clock)
-        forwarder = make_forwarder(log, instance, clock, metrics, tracing)
-        task = asyncio.create_task(supervise("forwarder", forwarder.run))
-        await stopped.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    finally:
-        await log.close()
-        lock.release()
-        if tracing is not None:
-            await asyncio.to_thread(tracing.close)
-
-
-class PortInUse(Exception):
-    """The address to listen on cannot be had."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises `PortInUse`."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise PortInUse(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Another program may be using it; "
-            "stop that one, or choose another with --port."
-        ) from None
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Else the system keeps megabytes for each client that does not read, and we never hear that it does not.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
-    return listening
-
-
-class Server(uvicorn.Server):
-    """Uvicorn without its own handling of signals, which ends the process by the signal and not with status 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`."""
-        yield
-
-    def stop(self) -> None:
-        """Finish what is under way, then return from `serve`; asked twice, at once."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-
 async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitable[None]] | None = None) -> None:
     """Run a gateway until it is told to stop (SIGTERM, SIGINT).
 
@@ -343,29 +280,8 @@ async def serve(settings: Settings, on_started: Callable[[Gateway, str], Awaitab
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, server.stop)
             tune()
-            host, port = listening.getsockname()[:2]
             if on_started is not None:
-                await on_started(gateway, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+                await on_started(gateway, address_of(listening))
             await server.serve(sockets=[listening])
     finally:
         listening.close()
-
-
-def server_config(
-    app: Callable[..., Awaitable[None]], protocol: type[asyncio.Protocol], settings: Settings
-) -> uvicorn.Config:
-    """Return how uvicorn is to serve `app`. protocol: what speaks HTTP on a connection."""
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=settings.limits.idle_s_max,  # type: ignore[arg-type]  # it is handed to the loop as it is
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        backlog=1024,
-    )

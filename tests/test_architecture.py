@@ -18,7 +18,7 @@ VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec", "broker_ada
 
 TOGETHER = {
     "exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.replay_offline",
-    "exchange_gateway.doctor", "exchange_gateway.kafka_client",
+    "exchange_gateway.doctor", "exchange_gateway.kafka_client", "exchange_gateway.forwarder_alone",
 }
 """Where parts are put together; everything may be imported there."""
 

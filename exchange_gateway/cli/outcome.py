@@ -49,7 +49,7 @@ def _status_of(error: Exception) -> Exit | None:
     from broker_adapters.log import LogError  # noqa: PLC0415
     from exchange_gateway.instance import AnotherInstance  # noqa: PLC0415
     from exchange_gateway.keys import KeysUnusable  # noqa: PLC0415
-    from exchange_gateway.main import PortInUse  # noqa: PLC0415
+    from exchange_gateway.serving import PortInUse  # noqa: PLC0415
     from schemas.identifiers import InvalidIdentifier  # noqa: PLC0415
 
     if isinstance(error, LogError | AnotherInstance | KeysUnusable | PortInUse):

@@ -62,6 +62,10 @@ def serve(
     uvloop.run(serve_gateway(settings, _tell_address))
 
 
+def _tell_metrics(address: str) -> None:
+    typer.echo(f"Metrics are at {address}")
+
+
 async def _tell_address(_gateway: object, address: str) -> None:
     typer.echo(f"Kommunebro listens on {address} (stop it with Ctrl-C)")
 
@@ -71,6 +75,11 @@ def forward(
     data: DataOption = None,
     keys: KeysOption = None,
     config: ConfigOption = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve Prometheus metrics on this port; 0 takes a free one.", show_default="no metrics"),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address for the metrics.", show_default="127.0.0.1")] = None,
 ) -> None:
     """Run a forwarder alone, beside gateways on Apache Kafka; start as many as wanted.
 
@@ -78,11 +87,11 @@ def forward(
     """
     import uvloop  # noqa: PLC0415
 
-    from exchange_gateway.main import run_forwarder  # noqa: PLC0415
+    from exchange_gateway.forwarder_alone import run_forwarder  # noqa: PLC0415
     from exchange_gateway.telemetry import configure_logging  # noqa: PLC0415
     from exchange_gateway.tuning import tune  # noqa: PLC0415
 
-    settings = settings_from(config, data=data, kafka_bootstrap=kafka, keys=keys)
+    settings = settings_from(config, data=data, kafka_bootstrap=kafka, keys=keys, host=host)
     if settings.kafka_bootstrap is None:
         raise Failed(Exit.USAGE, "A forwarder alone needs --kafka; on the embedded log `serve` forwards by itself.")
     configure_logging(settings.log_level)
@@ -92,7 +101,7 @@ def forward(
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        await run_forwarder(settings, stopped)
+        await run_forwarder(settings, stopped, metrics_port, _tell_metrics)
 
     uvloop.run(run())
 

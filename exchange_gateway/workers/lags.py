@@ -33,20 +33,26 @@ class Work(NamedTuple):
     shard_of: Callable[[str], int | None]
 
 
+class Followed(NamedTuple):
+    """The subscriptions, and the agreements that say what they are given."""
+
+    subscriptions: SubscriptionKeeper
+    books: BookKeeper
+
+
 class Lags:
-    """Measures every few seconds. See the module."""
+    """Measures every few seconds. See the module. followed: None where no subscriptions are looked at."""
 
     def __init__(
         self,
         log: Log,
         works: Iterable[Work],
-        subscriptions: SubscriptionKeeper,
-        books: BookKeeper,
         clock: Clock,
         metrics: Metrics,
+        followed: Followed | None = None,
     ) -> None:
         self._log, self._works, self._clock, self._metrics = log, list(works), clock, metrics
-        self._subscriptions, self._books = subscriptions, books
+        self._followed = followed
         self._waited: dict[tuple[str, int], float | None] = {}
 
     async def run(self) -> None:
@@ -66,16 +72,20 @@ class Lags:
             for shard, positions in sorted(work.committed.items())
             for owned in [[topic for topic in ends if work.shard_of(topic) == shard]]
         }
-        book, now_us = await self._books.recent(), self._clock.now_us()
+        self._metrics.shard_lag.tell(shards)
+        if self._followed is not None:
+            self._metrics.subscription_lag.tell(await self._of_subscriptions(self._followed, ends))
+
+    async def _of_subscriptions(self, followed: Followed, ends: Mapping[str, int]) -> dict[tuple[str, ...], Lag]:
+        book, now_us = await followed.books.recent(), self._clock.now_us()
         subscriptions: dict[tuple[str, ...], Lag] = {}
-        readings = sorted((await self._subscriptions.recent()).all(), key=lambda one: one.subscription.id)
+        readings = sorted((await followed.subscriptions.recent()).all(), key=lambda one: one.subscription.id)
         for one in readings[:SUBSCRIPTIONS_MAX]:
             about = one.subscription
             wanted = wanted_topics(about.types, about.alliances, [about.participant], book, now_us)
             positions = {topic: one.committed.positions.get(topic, 0) for topic in wanted if topic in ends}
             subscriptions[about.participant, about.id] = await self._lag(positions, ends)
-        self._metrics.shard_lag.tell(shards)
-        self._metrics.subscription_lag.tell(subscriptions)
+        return subscriptions
 
     async def _lag(self, positions: Mapping[str, int], ends: Mapping[str, int]) -> Lag:
         events, seconds = 0, 0.0

@@ -15,8 +15,9 @@ from broker_adapters.log import LogFolderUnusable, LogLocked, LogUnavailable, Ne
 from exchange_gateway.api.app import App
 from exchange_gateway.core.access import Role
 from exchange_gateway.core.replay import WrongParameter
-from exchange_gateway.main import Gateway, listen
+from exchange_gateway.main import Gateway
 from exchange_gateway.replay_offline import replay_folder
+from exchange_gateway.serving import listen
 from tests.sightings import published, shared
 from tests.support import a_gateway, settings, token
 

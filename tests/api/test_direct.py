@@ -17,7 +17,8 @@ from exchange_gateway.api import app as app_module
 from exchange_gateway.api.app import App
 from exchange_gateway.api.direct import HEAD_BYTES_MAX, DirectProtocol
 from exchange_gateway.core.access import Role
-from exchange_gateway.main import Gateway, Server, listen, server_config
+from exchange_gateway.main import Gateway
+from exchange_gateway.serving import Server, listen, server_config
 from tests.support import a_clock, an_event, settings, token
 
 Answer = tuple[int, dict[str, str], Any]
