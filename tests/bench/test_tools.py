@@ -6,6 +6,7 @@ import time
 from array import array
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -129,13 +130,16 @@ async def test_a_stream_that_breaks_off_is_not_whole() -> None:
 
 async def test_the_window_opens_when_the_load_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connecting and tidying up may take longer than a short window: the load is measured all the same."""
+    answering: set[Any] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.add(asyncio.current_task())
         with suppress(asyncio.IncompleteReadError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
                 writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
 
     # Where a test process is large, collecting its garbage takes a second.
     monkeypatch.setattr(gc, "collect", partial(time.sleep, 0.3))
@@ -144,5 +148,6 @@ async def test_the_window_opens_when_the_load_is_ready(monkeypatch: pytest.Monke
         plan = Plan(seconds=0.2, warmup_s=0.05, connections=2)
         async with asyncio.timeout(5):
             outcome = await load(port, TEMPLATE.single_requests(Head(port)), plan, created)
+            await asyncio.gather(*answering)
     assert outcome.events > 0
     assert outcome.seconds == pytest.approx(0.2, abs=0.05)
