@@ -18,7 +18,8 @@ from tests.processes import Served, free_port, start
 
 PER_S = 50
 BETWEEN_S = 3.0
-CATCH_UP_S = 60.0
+CATCH_UP_S = 180.0
+"""On a busy machine 500 streams take two minutes to have what they missed; late is not lost."""
 
 
 @dataclass
