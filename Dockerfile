@@ -7,6 +7,7 @@ RUN python -m venv /opt/kommunebro \
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY kommunebro kommunebro
+COPY client_credentials client_credentials
 COPY broker_adapters broker_adapters
 COPY municipality_connectors municipality_connectors
 COPY exchange_gateway exchange_gateway

@@ -16,8 +16,11 @@ def unavailable(detail: str) -> Problem:
     )
 
 
-def problem_of_log(error: BaseException) -> Problem:
-    """Turn the log's error into what a publisher is told. One that no table knows stays an error."""
+def problem_of_log(error: BaseException, *, reading: bool = False) -> Problem:
+    """Turn the log's error into what a caller is told. One that no table knows stays an error.
+
+    reading: whether the caller asked for something, and so recorded nothing.
+    """
     if isinstance(error, Problem):
         return error
     retry = {"Retry-After": str(RETRY_AFTER_S)}
@@ -25,6 +28,8 @@ def problem_of_log(error: BaseException) -> Problem:
         return Problem("log-damaged", "The log's file is damaged; nothing was recorded. The operator has to act.")
     if isinstance(error, LogFull) and not error.outcome_unknown:
         return Problem("insufficient-storage", "The disk is full; nothing was recorded.", headers=retry)
+    if reading and isinstance(error, LogError | TimeoutError):
+        return Problem("log-unavailable", "The log does not answer. Ask again in a moment.", headers=retry)
     if isinstance(error, LogError | TimeoutError):
         return unavailable("The log does not answer.")
     return Problem("internal", "An unexpected fault while recording; it is logged.")

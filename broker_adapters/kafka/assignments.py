@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, errors
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from broker_adapters.kafka.faults import REFUSED, translate
-from broker_adapters.kafka.patience import close_client, keep_connections
+from broker_adapters.kafka.patience import close_client, make_patient
 from broker_adapters.kafka.settings import KafkaSettings
 
 TOPIC = "state.assignments"
@@ -51,8 +51,7 @@ async def assigned(
             heartbeat_interval_ms=int(SESSION_S * 1000 / 6),
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
-        if settings.logins_may_end:
-            keep_connections(consumer._client)  # noqa: SLF001
+        make_patient(consumer._client, logins_may_end=settings.logins_may_end)  # noqa: SLF001
         # `stop` leaves the group, then closes the client.
         consumer._client.close = partial(close_client, consumer._client)  # noqa: SLF001
         try:

@@ -1,14 +1,11 @@
 """OAUTHBEARER: tokens for the brokers, asked for by client credentials (RFC 6749, 4.4) and kept until they end."""
 
 import asyncio
-import json
-import re
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from typing import Any
 
 import httpx
 from aiokafka import errors
@@ -16,22 +13,13 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import OAuthAuthenticator, create_conn
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 
+from client_credentials.protocol import ANSWER_BYTES_MAX, HEADERS, Held, error_name, form, held, login
+
 TIMEOUT_S = 5.0
 """For one answer of the token server, from connecting to its last byte."""
 
-ANSWER_BYTES_MAX = 64 * 1024
-
-EARLY_S = 60.0
-"""How long before its end a token is renewed; one of a short life after four fifths of it."""
-
-UNTOLD_S = 60.0
-"""How long a token is kept whose server does not say how long it is valid."""
-
 AGAIN_S = 2.0
 """After a failure the server is left alone for this long: every connection to a broker needs a token."""
-
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_ERROR = re.compile(r"[a-z_]{1,40}")
 
 
 class TokenRefused(errors.SaslAuthenticationFailed):  # type: ignore[misc]  # aiokafka has no types
@@ -51,35 +39,6 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
     scope: str | None
     tls: ssl.SSLContext
-
-
-class Held(NamedTuple):
-    """A token, and for how many seconds since it was asked for it is to be used, and may be."""
-
-    value: str
-    renew_after_s: float
-    ends_after_s: float
-
-
-def held(answer: bytes) -> Held:
-    """Return the token in a token server's answer (RFC 6749, 5.1). Raises `ValueError`, which never repeats it."""
-    try:
-        told = json.loads(answer)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    if not isinstance(told, dict) or str(told.get("token_type", "")).lower() != "bearer":
-        raise ValueError("it holds no token of the type Bearer")
-    value = told.get("access_token")
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise ValueError("its access_token is none")
-    try:
-        # Some servers write the number as text.
-        life_s = float(told.get("expires_in", UNTOLD_S))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("its expires_in is no number") from None
-    if not life_s > 0:
-        raise ValueError("its token has ended already")
-    return Held(value, life_s - min(EARLY_S, life_s / 5), life_s)
 
 
 class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
@@ -135,8 +94,9 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise TokenServerAway(f"The token server {shown.url} answers {status}. Ask whoever runs it.")
         if status != httpx.codes.OK:
+            error_told = " ".join(filter(None, (str(status), error_name(answer))))
             raise TokenRefused(
-                f"The token server {shown.url} refuses the client {shown.client_id} ({status}{_error(answer)}). "
+                f"The token server {shown.url} refuses the client {shown.client_id} ({error_told}). "
                 "Check kafka.client_id, kafka.client_secret_file and kafka.scope."
             )
         try:
@@ -148,14 +108,10 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
 
     async def _answer(self) -> tuple[int, bytes]:
         shown = self.credentials
-        form = {"grant_type": "client_credentials"} | ({} if shown.scope is None else {"scope": shown.scope})
-        # Both are encoded before they are joined by a colon: RFC 6749, 2.3.1.
-        login = httpx.BasicAuth(quote_plus(shown.client_id), quote_plus(shown.client_secret))
-        # Not compressed: what comes in is then as large as it looks.
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        auth = httpx.BasicAuth(*login(shown.client_id, shown.client_secret))
         async with (
             httpx.AsyncClient(verify=shown.tls, timeout=TIMEOUT_S, follow_redirects=False) as client,
-            client.stream("POST", shown.url, data=form, headers=headers, auth=login) as answer,
+            client.stream("POST", shown.url, data=form(shown.scope), headers=HEADERS, auth=auth) as answer,
         ):
             body = b""
             async for piece in answer.aiter_raw():
@@ -163,14 +119,6 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]
                 if len(body) > ANSWER_BYTES_MAX:
                     return answer.status_code, b""
             return answer.status_code, body
-
-
-def _error(answer: bytes) -> str:
-    try:
-        name = json.loads(answer)["error"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return ""
-    return f" {name}" if isinstance(name, str) and _ERROR.fullmatch(name) else ""
 
 
 async def bearer_problem(source: TokenSource, arguments: dict[str, Any]) -> str | None:

@@ -17,11 +17,11 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from broker_adapters.kafka.faults import MOVED, REFUSED, KafkaRefused, translate, translated
-from broker_adapters.kafka.patience import close_client, keep_connections, to_its_end
+from broker_adapters.kafka.patience import close_client, make_patient, to_its_end
 from broker_adapters.kafka.security import login_problem, tls_problem
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
-from broker_adapters.log import LogUnavailable, UnknownTopic
+from broker_adapters.log import LogClosed, LogUnavailable, UnknownTopic
 
 READ_COMMITTED = 1
 EARLIEST, LATEST = -2, -1
@@ -41,26 +41,37 @@ class Link:
         self._settings = settings
         self._role = role
         self.is_open = False
+        self._is_wanted = False
         self._client: Any = None
 
     async def open(self) -> None:
-        """Connect, trying until the deadline: aiokafka gives up at once when no broker is there."""
+        """Connect, trying until the deadline: aiokafka gives up at once when no broker is there.
+
+        Raises `LogClosed` when it is closed meanwhile.
+        """
+        self._is_wanted = True
         deadline = time.monotonic() + self._settings.start_deadline_s
         while not self.is_open:
             arguments = self._settings.client_arguments(self._role)
-            self._client = AIOKafkaClient(**arguments, retry_backoff_ms=int(RETRY_S * 1000))
-            if self._settings.logins_may_end:
-                keep_connections(self._client)
+            client = AIOKafkaClient(**arguments, retry_backoff_ms=int(RETRY_S * 1000))
+            self._client = make_patient(client, logins_may_end=self._settings.logins_may_end)
             try:
                 await to_its_end(self._connect())
             except BaseException as error:
-                await self.close()
+                await self._let_go()
                 if not isinstance(error, errors.KafkaError | OSError | TimeoutError):
                     raise
+                await self._check_wanted()
                 await self._check_security()
                 if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
                     raise self._away(error) from error
                 await asyncio.sleep(RETRY_S)
+            await self._check_wanted()
+
+    async def _check_wanted(self) -> None:
+        if not self._is_wanted:
+            await self._let_go()
+            raise LogClosed("The log was closed.")
 
     async def _connect(self) -> None:
         await self._client.bootstrap()
@@ -88,7 +99,11 @@ class Link:
         )
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every connection. Who is opening it is told, after a broker's answer or the time for one."""
+        self._is_wanted = False
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         self.is_open = False
         if self._client is not None:
             await close_client(self._client)
@@ -119,7 +134,9 @@ class Link:
         return {self.topic(name) for name in names if name.startswith(self._settings.prefix)}
 
     async def refresh(self) -> None:
-        """Ask for the cluster's present state."""
+        """Ask for the cluster's present state. Raises `LogClosed` where nobody would answer any more."""
+        if not self._is_wanted:
+            raise LogClosed("The log is closed.")
         with translated("asking for its topics"):
             async with asyncio.timeout(self._settings.request_timeout_s):
                 if not await self._client.force_metadata_update() and not (

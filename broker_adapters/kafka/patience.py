@@ -28,7 +28,15 @@ async def to_its_end(work: Awaitable[Result]) -> Result:
         raise
 
 
-def keep_connections(client: Any) -> None:
+def make_patient(client: Any, *, logins_may_end: bool) -> Any:
+    """Return an `AIOKafkaClient` that does not give up, or leave behind, what aiokafka's own would."""
+    _look_up_patiently(client)
+    if logins_may_end:
+        _keep_connections(client)
+    return client
+
+
+def _keep_connections(client: Any) -> None:
     """Let an `AIOKafkaClient` lose no connection that it opens for somebody who is cancelled meanwhile.
 
     Where brokers end logins after a while, connections are opened at any time, not just at the start.
@@ -44,6 +52,21 @@ def keep_connections(client: Any) -> None:
     client._get_conn = get  # noqa: SLF001
 
 
+def _look_up_patiently(client: Any) -> None:
+    """Let an `AIOKafkaClient` say that no broker is ready when it knows of none, instead of asserting that it does.
+
+    A broker that comes back is not listed, not even by itself, until its controller has heard of it again.
+    """
+    look_up = client.coordinator_lookup
+
+    async def coordinator(coordinator_type: Any, key: str) -> Any:
+        if client.get_random_node() is None:
+            raise errors.NodeNotReadyError
+        return await look_up(coordinator_type, key)
+
+    client.coordinator_lookup = coordinator
+
+
 async def close_client(client: Any) -> None:
     """Close an `AIOKafkaClient` so that none of its tasks opens a connection afterwards."""
     client._get_conn = _no_connection  # noqa: SLF001
@@ -51,6 +74,10 @@ async def close_client(client: Any) -> None:
         # Who is opening one holds the lock, for no longer than a request may take.
         async with client._get_conn_lock, asyncio.timeout(CLOSE_S):  # noqa: SLF001
             await AIOKafkaClient.close(client)
+    # It leaves those alone who wait for its task to hear of the cluster.
+    awaited = client._md_update_fut  # noqa: SLF001
+    if client._sync_task is None and awaited is not None and not awaited.done():  # noqa: SLF001
+        awaited.set_result(False)
 
 
 async def _no_connection(*_: Any, **__: Any) -> None:

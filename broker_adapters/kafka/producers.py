@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, errors
 
 from broker_adapters.kafka.faults import REFUSED, translate
-from broker_adapters.kafka.patience import CLOSE_S, close_client, keep_connections, to_its_end
+from broker_adapters.kafka.patience import CLOSE_S, close_client, make_patient, to_its_end
 from broker_adapters.kafka.settings import KafkaSettings
 
 RETRY_S = 0.05
@@ -41,8 +41,7 @@ def _arguments(settings: KafkaSettings, role: str) -> dict[str, Any]:
 
 
 def _patient(settings: KafkaSettings, producer: Any) -> Any:
-    if settings.logins_may_end:
-        keep_connections(producer.client)
+    make_patient(producer.client, logins_may_end=settings.logins_may_end)
     # aiokafka gives a batch up after one request's timeout when its topic has no leader just then, and has
     # used its sequence number by that time: every later batch is out of order (aiokafka's issue 1017).
     producer._message_accumulator._batch_ttl = settings.undecided_s_max  # noqa: SLF001

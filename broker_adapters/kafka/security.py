@@ -14,7 +14,7 @@ from broker_adapters.kafka.settings import KafkaSettings
 PROBE_S = 2.0
 """For one look at a broker's TLS."""
 
-QUESTION = b"\0\0\0\x0a" b"\0\x12" b"\0\0" b"\0\0\0\0" b"\xff\xff"
+QUESTION = b"\0\0\0\x0a\0\x12\0\0\0\0\0\0\xff\xff"
 """Which versions a broker speaks: its length, 18, version 0, number 0, no client's name. Any broker answers anybody."""
 
 _SELF_SIGNED_OR_UNKNOWN = {18, 19, 20, 21}

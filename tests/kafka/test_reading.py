@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from broker_adapters.kafka import KafkaLog, KafkaSettings
-from broker_adapters.log import NewRecord, Reader, Record
+from broker_adapters.log import LogError, NewRecord, Reader, Record
 
 
 @asynccontextmanager
@@ -138,3 +138,17 @@ async def test_readers_hold_no_connection_once_closed(log: KafkaLog) -> None:
         async with log.reader({"t": 0}) as reader:
             await reader.poll()
     assert len(log._links._spare) == 1
+
+
+async def test_closing_wakes_who_is_still_connecting(settings: KafkaSettings) -> None:
+    """At whichever step of it: nobody waits for an answer that a closed client will not get, or keeps a connection."""
+    for step in range(30):
+        log = KafkaLog(settings)
+        await log.open()
+        await log.create_topics(["t"])
+        waiting = asyncio.create_task(log.reader({"t": 0}).poll(timeout_s=60))
+        await asyncio.sleep(step * 0.002)
+        await log.close()
+        async with asyncio.timeout(5):
+            answer = (await asyncio.gather(waiting, return_exceptions=True))[0]
+        assert answer == [] or isinstance(answer, LogError), step

@@ -18,9 +18,10 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as ConfluentPartition
 
 from broker_adapters.kafka import KafkaLog
-from broker_adapters.kafka.bearer import AGAIN_S, EARLY_S, TokenServerAway, TokenSource
+from broker_adapters.kafka.bearer import AGAIN_S, TokenServerAway, TokenSource
 from broker_adapters.kafka.faults import KafkaRefused
 from broker_adapters.log import LogUnavailable, UnknownTopic
+from client_credentials.protocol import EARLY_S
 from exchange_gateway.api.app import App
 from exchange_gateway.core.access import Role
 from exchange_gateway.kafka_client import kafka_settings

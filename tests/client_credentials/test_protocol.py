@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker_adapters.kafka.bearer import UNTOLD_S, Held, held
+from client_credentials.protocol import UNTOLD_S, Held, error_name, held, login
 
 GOOD: dict[str, Any] = {"access_token": "eyJhbGciOi.J9-_~+/==", "token_type": "bearer", "expires_in": 3600}
 
@@ -55,3 +55,20 @@ def test_an_answer_without_a_token_is_refused_and_not_repeated(told: bytes) -> N
     with pytest.raises(ValueError, match=r"^it") as refused:
         held(told)
     assert "Bearer b" not in str(refused.value)
+
+
+def test_a_secret_with_signs_is_encoded_before_it_is_joined() -> None:
+    """Else its colon would end the name."""
+    assert login("a:b", "hemmeligt æ+%") == ("a%3Ab", "hemmeligt+%C3%A6%2B%25")
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (b'{"error": "invalid_client"}', "invalid_client"),
+        (b'{"error": "Bearer b\\n"}', None), (b'{"error": 7}', None), (b"[]", None), (b"", None), (b"[" * 60_000, None),
+    ],
+)  # fmt: skip
+def test_only_a_name_of_an_error_is_repeated(answer: bytes, name: str | None) -> None:
+    """What else the answer says could be anything."""
+    assert error_name(answer) == name
