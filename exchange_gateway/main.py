@@ -35,6 +35,7 @@ from exchange_gateway.tracing import Tracer
 from exchange_gateway.tuning import most_open_files, tune
 from exchange_gateway.workers.agreement_writer import AgreementWriter
 from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.connector_index import ConnectorIndex
 from exchange_gateway.workers.delivery import Delivery
 from exchange_gateway.workers.event_index import EventIndex
 from exchange_gateway.workers.forwarder import Forwarder
@@ -136,8 +137,9 @@ class Gateway:
         data, instance = self.settings.data, self.instance.name
         self.steps = StepIndex(self.log, data, instance)
         self.quarantine = QuarantineIndex(self.log, data, instance)
+        self.connectors = ConnectorIndex(self.log, data, instance)
         self.events = EventIndex(self.log, data, instance, self.keys.digest)
-        indexes: tuple[TopicIndex | EventIndex, ...] = (self.steps, self.quarantine, self.events)
+        indexes: tuple[TopicIndex | EventIndex, ...] = (self.steps, self.quarantine, self.connectors, self.events)
         for index in indexes:
             await index.open()
             self._closing.push_async_callback(self._last, type(index).__name__, index.close)
@@ -159,6 +161,7 @@ class Gateway:
         self._work("tail", self.tail.run)
         self._work("step_index", self.steps.run)
         self._work("quarantine_index", self.quarantine.run)
+        self._work("connector_index", self.connectors.run)
         self._work("event_index", self.events.run)
         if self.settings.forwarder:
             self.forwarder = make_forwarder(self.log, self.instance, self.clock, self.metrics, self.tracing)

@@ -30,6 +30,7 @@ ALGORITHMS_OF_KEYS = {
 """Only signatures with a public key: a shared secret could be forged by whoever checks it."""
 
 TOKEN_BYTES_MAX = 8 * 1024
+POINTS_OF_A_TOKEN = 2
 CACHED_TOKENS_MAX = 4096
 """A signature takes 130 µs to check, a look into the cache 0.5 µs."""
 
@@ -161,6 +162,8 @@ class TokenChecker:
     async def _verified_claims(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_BYTES_MAX:
             raise InvalidToken(f"The token is longer than {TOKEN_BYTES_MAX} characters.")
+        if token.count(".") != POINTS_OF_A_TOKEN:
+            raise InvalidToken("What was shown is no token: it has three parts with points between them. Is it whole?")
         try:
             keys = await self._keys.find(_key_id(token))
             algorithms = sorted({name for key in keys.keys for name in ALGORITHMS_OF_KEYS.get(key.key_type, [])})

@@ -229,6 +229,14 @@ class Client:
         """Iterate over what was refused of what your own Kafka producers wrote, each with its problem."""
         return self._listed(calls.Listing(calls.QUARANTINE, "quarantine", {}))
 
+    def connectors(self) -> Iterator[dict[str, Any]]:
+        """Iterate over connectors and how they are: your participant's, or all as operator."""
+        return self._listed(calls.Listing(calls.CONNECTORS, "connectors", {}))
+
+    def tell_connector(self, name: str, report: Mapping[str, Any], *, participant: str | None = None) -> None:
+        """Tell how a connector is. participant: whose it is, where the token represents more than one."""
+        self._run(calls.tell_connector(self._gateway, name, report, participant))
+
     def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
         """Return the JSON object at any other path of the gateway."""
         return self._run(calls.json_of(self._gateway, Request("GET", path, calls.params(query or {}))))

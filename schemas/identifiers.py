@@ -218,6 +218,7 @@ AGREEMENTS_TOPIC = "control.agreements"
 INSTANCE_TOPIC = "control.instance"
 SUBSCRIPTIONS_TOPIC = "control.subscriptions"
 CURSORS_TOPIC = "control.cursors"
+CONNECTORS_TOPIC = "control.connectors"
 FORWARDING_TOPIC = "audit.forwarding"
 QUARANTINE_TOPIC = "quarantine"
 
@@ -226,6 +227,7 @@ CONTROL_TOPICS = (
     AGREEMENTS_TOPIC,
     SUBSCRIPTIONS_TOPIC,
     CURSORS_TOPIC,
+    CONNECTORS_TOPIC,
     FORWARDING_TOPIC,
     QUARANTINE_TOPIC,
 )

@@ -17,6 +17,7 @@ from broker_adapters.log import LogError
 from exchange_gateway.api import (
     alliances,
     audit,
+    connectors,
     health,
     job_orders,
     quarantine,
@@ -45,7 +46,9 @@ CHOSEN = "kommunebro.chosen"
 
 _DIRECT_HEADERS = b"content-type: application/json\r\nx-request-id: %b\r\n"
 
-_ROUTES = (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, schemas_api)
+READING = frozenset({"GET", "HEAD"})
+
+_ROUTES = (health, job_orders, subscriptions, stream, alliances, audit, trace, quarantine, connectors, schemas_api)
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -211,7 +214,7 @@ async def _on_problem(_: Request, error: Problem) -> Response:
 
 async def _on_log_error(request: Request, error: LogError) -> Response:
     tell_log_error(request.app.state.unavailable, error)
-    return problem_response(problem_of_log(error))
+    return problem_response(problem_of_log(error, reading=request.method in READING))
 
 
 def tell_log_error(unavailable: Seldom, error: LogError) -> None:

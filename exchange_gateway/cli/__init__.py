@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from exchange_gateway.cli import agreements, doctor, exchange, kafka, running, schema
+from exchange_gateway.cli import agreements, connecting, doctor, exchange, kafka, running, schema
 from exchange_gateway.cli.outcome import failing_well
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ exchange.register(app)
 doctor.register(app)
 app.add_typer(agreements.app, name="alliances")
 app.add_typer(schema.app, name="schemas")
+app.add_typer(connecting.app, name="connect")
 app.add_typer(kafka.app, name="kafka")
 
 

@@ -30,6 +30,12 @@ KeysOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ToOption = Annotated[str, typer.Option("--to", metavar="URL", help="The gateway.", envvar="KOMMUNEBRO_TO")]
+AskedToOption = Annotated[
+    str | None,
+    typer.Option("--to", metavar="URL", help="The gateway.", envvar="KOMMUNEBRO_TO", show_default=False),
+]
+"""Left out: asked for."""
+
 TokenOption = Annotated[
     str | None,
     typer.Option(

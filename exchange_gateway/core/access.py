@@ -71,6 +71,14 @@ def may_publish(principal: Principal, participant: str) -> Denied | None:
     return denied
 
 
+def may_tell_of_connectors(principal: Principal, participant: str) -> Denied | None:
+    """Decide whether the principal may say how a connector of `participant` is: one that only delivers only reads."""
+    denied = lacks_role(principal, Role.PUBLISHER, Role.READER)
+    if denied is None and participant not in principal.participants:
+        return Denied(f"Your token does not speak for {participant}.")
+    return denied
+
+
 def may_change_agreement(principal: Principal, coordinators: tuple[str, ...]) -> Denied | None:
     """Decide whether the principal may write an agreement that names `coordinators`."""
     if Role.OPERATOR in principal.roles:

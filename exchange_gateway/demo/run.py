@@ -24,7 +24,7 @@ from exchange_gateway.main import Gateway, serve
 from exchange_gateway.settings import Settings
 from exchange_gateway.telemetry import configure_logging
 from exchange_gateway.tokens import sign_token
-from municipality_connectors.sheet_types import sheet_type
+from municipality_connectors.mapping.sheet_types import sheet_type
 from schemas.identifiers import EventName
 
 TOKEN_TTL_S = 7 * 24 * 3600

@@ -9,9 +9,9 @@ from openpyxl import load_workbook
 
 from exchange_gateway.demo.day import COPENHAGEN, Happening
 from kommunebro import Client
-from municipality_connectors.publishing import publish_files
-from municipality_connectors.sheet_types import CHANGED_TITLE, SheetType, sheet_type
-from municipality_connectors.writing import csv_bytes, workbook_bytes
+from municipality_connectors.mapping.sheet_types import CHANGED_TITLE, SheetType, sheet_type
+from municipality_connectors.running.publishing import publish_files
+from municipality_connectors.sheets.writing import csv_bytes, workbook_bytes
 from schemas.registry import Registry
 
 STATE = "husket"

@@ -16,7 +16,7 @@ PAGE = 500
 
 SUBSCRIPTIONS, JOB_ORDERS, ALLIANCES = "/v1/subscriptions", "/v1/job-orders", "/v1/alliances"
 RECORDS, BOUNDS = "/v1/audit/records", "/v1/audit/bounds"
-TRACE, QUARANTINE = "/v1/trace", "/v1/quarantine"
+TRACE, QUARANTINE, CONNECTORS = "/v1/trace", "/v1/quarantine", "/v1/connectors"
 CHECK_FORWARDING = "/v1/audit/forwarding:check"
 AS_OF_TIMEOUT_S = 120.0
 """A replay as of an instant waits until nothing older can still appear."""
@@ -180,6 +180,12 @@ def replay(filters: Query, within: Mapping[str, Any] | None) -> Request:
 def recheck() -> Request:
     """Return the request to decide everything that was forwarded once more."""
     return Request("GET", CHECK_FORWARDING, timeout_s=AS_OF_TIMEOUT_S, streamed=True)
+
+
+def tell_connector(gateway: Gateway, name: str, report: Mapping[str, Any], participant: str | None) -> Program[None]:
+    """Tell how a connector is; the newest counts, so twice is as good as once."""
+    request = _sent("PUT", f"{CONNECTORS}/{segment(name)}", report, Again.ALWAYS)
+    yield from ask(gateway, replace(request, params=params({"participant": participant})))
 
 
 def stream(subscription_id: str, place: Decoder) -> Request:

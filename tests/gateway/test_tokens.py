@@ -73,6 +73,13 @@ async def test_another_instances_token_is_refused(checker: TokenChecker) -> None
         await checker.check(sign(make_keys()))
 
 
+@pytest.mark.parametrize("shown", ["abc", "", "a.b", "a.b.c.d"])
+async def test_what_is_no_token_at_all_is_told_as_that(checker: TokenChecker, shown: str) -> None:
+    """Cut off when it was copied, most often; it is not repeated."""
+    with pytest.raises(InvalidToken, match="Is it whole"):
+        await checker.check(shown)
+
+
 def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 

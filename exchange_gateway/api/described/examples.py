@@ -153,6 +153,14 @@ def _trace() -> dict[str, Any]:
     }
 
 
+def _connector() -> dict[str, Any]:
+    return {
+        "participant": "0671", "system": "opera", "name": "ordrer", "state": "refusing",
+        "lastSeen": "2026-11-23T08:05:02.113Z", "kind": "sql", "waiting": 0, "waitingSince": None, "refused": 2,
+        "sent": 14, "lastRun": "2026-11-23T08:05:00Z", "nextRun": "2026-11-23T08:10:00Z", "problem": None,
+    }  # fmt: skip
+
+
 def quarantined() -> dict[str, Any]:
     """Return what stands in quarantine for an order without its title."""
     order = event()
@@ -222,6 +230,7 @@ def answers(agreement: dict[str, Any], schemas: Iterable[dict[str, Any]]) -> dic
         },
         ("trace", "200"): _trace(),
         ("list_quarantine", "200"): {"quarantine": [quarantined() | {"quarantinedAt": _FORWARDED_AT}], "next": None},
+        ("list_connectors", "200"): {"connectors": [_connector()], "next": None},
         ("get_problem", "200"): explained,
         ("list_problems", "200"): {"problems": [explained]},
     }

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from exchange_gateway.agreements import packaged_agreements
 from exchange_gateway.api import schemas_api
 from exchange_gateway.api.common import SHAPE, problems
+from exchange_gateway.api.connectors import ConnectorReport
 from exchange_gateway.api.described import asyncapi, examples
 from exchange_gateway.api.described.event_schemas import REF, camel, event_schemas
 from exchange_gateway.api.described.shapes import SHAPES
@@ -32,6 +33,7 @@ TAGS = {
     "job orders": "What your participant may see of job orders now",
     "subscriptions": "Hear of what is new: pull, or stream",
     "alliances": "The agreements: who shares what with whom",
+    "connectors": "How the programs are that publish from municipalities' systems",
     "native door": "What your own Kafka producer wrote and was refused",
     "audit": "Replay the log, and trace events",
     "schemas": "The shared dataset",
@@ -92,7 +94,7 @@ def _whole(document: Node, app: FastAPI) -> Node:
 def _bodies() -> dict[str, Node]:
     """Return the models of bodies, which routes read for themselves."""
     found: dict[str, Node] = {}
-    for model in (NewSubscription, ChangedSubscription, CursorBody):
+    for model in (NewSubscription, ChangedSubscription, CursorBody, ConnectorReport):
         schema = model.model_json_schema(ref_template=REF + "{model}")
         found |= schema.pop("$defs", {}) | {model.__name__: schema}
     for schema in found.values():
