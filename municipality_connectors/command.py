@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from kommunebro import BadAddress, Client
-from municipality_connectors.memory import default_folder
 from municipality_connectors.presentation import Shown
-from municipality_connectors.publishing import publish_files, validate_files
 from municipality_connectors.report import USAGE, Failure, PublishReport
+from municipality_connectors.running.publishing import publish_files, validate_files
+from municipality_connectors.state.store import default_folder
 from schemas.identifiers import SYSTEM, InvalidIdentifier, Participant
 
 

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from municipality_connectors.sheet_file import SheetError
 from municipality_connectors.sources.replacing import open_file, read_file
+from municipality_connectors.tables import SourceError
 from schemas import strict_json
 from schemas.event import Event, InvalidEvent, Violation
 
@@ -24,7 +24,7 @@ class ReadEvent(NamedTuple):
 
 
 def read_events(path: Path) -> Iterator[ReadEvent]:
-    """Yield a file's events in order. Raises `SheetError` for a file that is neither form."""
+    """Yield a file's events in order. Raises `SourceError` for a file that is neither form."""
     if path.suffix.lower() in (".ndjson", ".jsonl"):
         with open_file(path) as stream:
             yield from _lines(stream)
@@ -37,7 +37,7 @@ def _lines(stream: BinaryIO) -> Iterator[ReadEvent]:
     while line := stream.readline(LINE_BYTES_MAX):
         number += 1
         if len(line) == LINE_BYTES_MAX:
-            raise SheetError(
+            raise SourceError(
                 "too-large", f"Linje {number} fylder over 1 MB. Er der én hændelse på hver linje?", row=number
             )
         line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
@@ -58,7 +58,7 @@ def _values(raw: bytes) -> Iterator[ReadEvent]:
     try:
         parsed = strict_json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except strict_json.UnreadableJson as error:
-        raise SheetError(
+        raise SourceError(
             "unreadable",
             f"Filen er ikke gyldig JSON ({error.detail}) Har den én hændelse pr. linje, skal den hedde .ndjson.",
         ) from None

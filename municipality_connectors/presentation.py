@@ -1,6 +1,7 @@
 """Show a person, in Danish, how publishing goes and what was refused; or hand a program the same as JSON."""
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,10 @@ from rich.table import Table
 from municipality_connectors.report import Progress, PublishReport, Refusal
 
 REFUSALS_SHOWN_MAX = 200
-"""Refused rows in the table; a sheet in which everything is wrong has one cause, and `--json` lists all."""
+"""Lines of the table, each for all rows of which the same is said; `--json` lists every row."""
+
+ROWS_NAMED_MAX = 8
+"""Rows, or runs of rows, that one line names; of more it says how many there are."""
 
 
 class Shown:
@@ -60,6 +64,16 @@ class Shown:
         """Show what would become of the files."""
         self._show(report, f"{_rows(report.valid)} kan sendes, {report.refused} afvises.")
 
+    def looked(self, report: PublishReport) -> None:
+        """Show what a run would do, with the first rows as they would be published."""
+        if not self._as_json:
+            self._bar.stop()
+            for planned in report.planned:
+                text = orjson.dumps(orjson.loads(planned.data), option=orjson.OPT_INDENT_2).decode()
+                self._console.print(f"[bold]{escape(f'{_WHAT[planned.what]}: {planned.name} {planned.subject}')}[/]")
+                self._console.print(escape(text), highlight=False)
+        self._show(report, look_in_a_line(report))
+
     def _show(self, report: PublishReport, sentence: str) -> None:
         self._bar.stop()
         if self._as_json:
@@ -85,9 +99,33 @@ def summary(report: PublishReport) -> str:
     if report.duplicates:
         parts.append(f"{report.duplicates} kendt i forvejen")
     parts.append(f"{report.refused} afvist")
+    if report.delivered:
+        parts.append(f"{report.delivered} leveret fra partnere")
+    if report.still_refused:
+        parts.append(f"{report.still_refused} afvist som før")
+    if report.waiting:
+        parts.append(f"{report.waiting} venter på gatewayen")
     if report.filled:
         parts.append(f"{report.filled} celler udfyldt i arket")
     return ", ".join(parts) + "."
+
+
+_WHAT = {"new": "Ny", "changed": "Ændret", "withdrawn": "Trækkes tilbage"}
+
+
+def look_in_a_line(report: PublishReport) -> str:
+    """Return what a run would do in one sentence."""
+    parts = [f"{report.new} nye", f"{report.changed} ændrede", f"{report.withdrawn} trækkes tilbage"]
+    parts += [f"{report.unchanged} uændrede", f"{report.refused} afvises"]
+    return f"Intet er sendt. En kørsel ville give: {', '.join(parts)}."
+
+
+def run_in_a_line(report: PublishReport) -> str:
+    """Return a service's run in one sentence."""
+    waiting = f", {report.waiting} venter" if report.waiting else ""
+    delivered = f", {report.delivered} leveret fra partnere" if report.delivered else ""
+    before = f", {report.still_refused} afvist som før" if report.still_refused else ""
+    return f"{report.accepted} sendt, {report.unchanged} uændret, {report.refused} afvist{before}{waiting}{delivered}."
 
 
 def _rows(count: int) -> str:
@@ -99,13 +137,34 @@ def refusal_table(refusals: list[Refusal]) -> Table:
     table = Table(title="Afvist", title_style="bold red", show_lines=False)
     for title in ("Ark", "Række", "Kolonne", "Hvad der er galt"):
         table.add_column(
-            title, overflow="fold", no_wrap=title == "Række", justify="right" if title == "Række" else "left"
+            title, overflow="fold", justify="right" if title == "Række" else "left"
         )
-    for refusal in refusals[:REFUSALS_SHOWN_MAX]:
+    alike: dict[tuple[str, str | None, str], list[Refusal]] = {}
+    for refusal in refusals:
         sheet = " · ".join(filter(None, (refusal.file, refusal.sheet)))
-        row = "" if refusal.row is None else str(refusal.row)
-        column = " ".join(filter(None, (refusal.column, f"({refusal.cell})" if refusal.cell else "")))
-        table.add_row(escape(sheet), row, escape(column), escape(refusal.message))
-    if len(refusals) > REFUSALS_SHOWN_MAX:
-        table.add_row("", "", "", f"… og {len(refusals) - REFUSALS_SHOWN_MAX} til; --json viser alle.")
+        alike.setdefault((sheet, refusal.column, refusal.message), []).append(refusal)
+    above = None
+    for (sheet, column, message), some in list(alike.items())[:REFUSALS_SHOWN_MAX]:
+        cell = f"({some[0].cell})" if some[0].cell and len(some) == 1 else None
+        rows = named_rows([refusal.row for refusal in some if refusal.row is not None])
+        if not rows and len(some) > 1:
+            rows = f"({len(some)})"
+        # A path that is the same all the way down would hide what differs.
+        shown = "" if sheet == above else sheet or "-"
+        table.add_row(escape(shown), rows, escape(" ".join(filter(None, (column, cell)))), escape(message))
+        above = sheet
+    if len(alike) > REFUSALS_SHOWN_MAX:
+        table.add_row("", "", "", f"… og {len(alike) - REFUSALS_SHOWN_MAX} slags til; --json viser alle.")
     return table
+
+
+def named_rows(numbers: Sequence[int]) -> str:
+    """Return rows as a person names them: 2, 5-9, 12; of many the first, and how many there are."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    named = ", ".join("-".join(map(str, run)) for run in runs[:ROWS_NAMED_MAX])
+    return named if len(runs) <= ROWS_NAMED_MAX else f"{named} … (i alt {len(set(numbers))})"

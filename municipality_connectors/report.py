@@ -25,6 +25,14 @@ class Refusal(NamedTuple):
     subject: str | None = None
 
 
+    @property
+    def message_with_place(self) -> str:
+        """The message, with where it is."""
+        row = "" if self.row is None else f"række {self.row}"
+        column = " ".join(filter(None, (self.column, f"({self.cell})" if self.cell else "")))
+        return f"{' · '.join(filter(None, (self.file, self.sheet, row, column)))}: {self.message}"
+
+
 class Notice(NamedTuple):
     """Something that its owner should know, but that stops nothing."""
 
@@ -57,12 +65,27 @@ class Failure(NamedTuple):
     status: int = UNAVAILABLE
 
 
+class Planned(NamedTuple):
+    """Something that a run publishes, as it is shown beforehand. what: new, changed or withdrawn; data: its JSON."""
+
+    what: str
+    name: str
+    subject: str
+    data: bytes
+
+
 @dataclass(slots=True)
 class PublishReport:
     """What became of the files.
 
     rows: with content. accepted: taken in now. duplicates: events that the gateway had already. unchanged: rows
     that say what was published before. valid: rows that would be taken (validate only). filled: cells filled in.
+    new, changed, withdrawn: things with something to publish; the first `planned_max` of them are in `planned`.
+    still_refused: rows as the gateway refused them before. asked: things that are taken back only when a
+    person says so. waiting: events that the gateway has not taken in yet, the first since waiting_since_us.
+    refused_there: events that the gateway refused in this run; set_aside: all that it refused and that were not mended.
+    unreadable: why a source, or a file of it, could not be read: a stable name. delivered: events of partners that were
+    put where the file asks for them.
     """
 
     rows: int = 0
@@ -71,6 +94,19 @@ class PublishReport:
     unchanged: int = 0
     valid: int = 0
     filled: int = 0
+    new: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    still_refused: int = 0
+    asked: int = 0
+    waiting: int = 0
+    waiting_since_us: int | None = None
+    refused_there: int = 0
+    set_aside: int = 0
+    unreadable: str | None = None
+    delivered: int = 0
+    planned_max: int = 0
+    planned: list[Planned] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     failure: Failure | None = None
@@ -85,7 +121,7 @@ class PublishReport:
         """0 when everything is in order, 1 when something was refused, else that of the failure."""
         if self.failure is not None:
             return self.failure.status
-        return BAD_INPUT if self.refusals else DONE
+        return BAD_INPUT if self.refusals or self.still_refused or self.asked else DONE
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for programs."""
@@ -98,6 +134,14 @@ class PublishReport:
             "valid": self.valid,
             "refused": self.refused,
             "filled": self.filled,
+            "new": self.new,
+            "changed": self.changed,
+            "withdrawn": self.withdrawn,
+            "stillRefused": self.still_refused,
+            "asked": self.asked,
+            "waiting": self.waiting,
+            "setAside": self.set_aside,
+            "delivered": self.delivered,
             "refusals": [
                 {key: value for key, value in row._asdict().items() if value is not None} for row in self.refusals
             ],

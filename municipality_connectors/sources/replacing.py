@@ -8,32 +8,32 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from municipality_connectors.sheet_file import FILE_BYTES_MAX, SheetError, SheetLocked
+from municipality_connectors.tables import FILE_BYTES_MAX, SourceError, SourceLocked
 
 ADVICE = "Luk arket, og kør igen; så bliver de manglende værdier skrevet ind."
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading. Raises `SheetError` for one that is missing or locked."""
+    """Open a file for reading. Raises `SourceError` for one that is missing or locked."""
     try:
         return path.open("rb")
     except FileNotFoundError:
-        raise SheetError("missing-file", "Filen findes ikke. Er navnet og mappen skrevet rigtigt?") from None
+        raise SourceError("missing-file", "Filen findes ikke. Er navnet og mappen skrevet rigtigt?") from None
     except IsADirectoryError:
-        raise SheetError("missing-file", "Det er en mappe, ikke en fil. Angiv selve filen.") from None
+        raise SourceError("missing-file", "Det er en mappe, ikke en fil. Angiv selve filen.") from None
     except PermissionError:
         message = "Filen må ikke læses. Er den åben i et andet program? Luk den, og kør igen."
-        raise SheetError("unreadable", message) from None
+        raise SourceError("unreadable", message) from None
     except OSError as error:
-        raise SheetError("unreadable", f"Filen kan ikke læses ({error.strerror}).") from None
+        raise SourceError("unreadable", f"Filen kan ikke læses ({error.strerror}).") from None
 
 
 def read_file(path: Path) -> bytes:
-    """Return a file's content. Raises `SheetError` for one that is missing, locked or too large."""
+    """Return a file's content. Raises `SourceError` for one that is missing, locked or too large."""
     with open_file(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > FILE_BYTES_MAX:
-            raise SheetError(
+            raise SourceError(
                 "too-large",
                 f"Filen fylder {size // 1024 // 1024} MB; der læses højst {FILE_BYTES_MAX // 1024 // 1024} MB. "
                 "Del arket i flere filer, eller fjern billeder og gamle rækker.",
@@ -60,16 +60,16 @@ def replace_file(path: Path, before: bytes, write: Callable[[BinaryIO], None]) -
     """Write a new content beside the file, then put it in the file's place at once.
 
     before: the SHA-256 of the content that was read; a file changed since is left alone.
-    Raises `SheetLocked`, and then the file is as it was.
+    Raises `SourceLocked`, and then the file is as it was.
     """
     target = path.resolve()
     reason = lock_reason(path) or (lock_reason(target) if target != path else None)
     if reason is not None:
-        raise SheetLocked(reason)
+        raise SourceLocked(reason)
     try:
         handle, name = tempfile.mkstemp(prefix=".kommunebro-", suffix=".tmp", dir=target.parent)
     except OSError as error:
-        raise SheetLocked(f"Der kan ikke skrives i arkets mappe ({error.strerror}). {ADVICE}") from None
+        raise SourceLocked(f"Der kan ikke skrives i arkets mappe ({error.strerror}). {ADVICE}") from None
     try:
         with os.fdopen(handle, "w+b") as stream:
             write(stream)
@@ -77,9 +77,9 @@ def replace_file(path: Path, before: bytes, write: Callable[[BinaryIO], None]) -
             os.fsync(stream.fileno())
         shutil.copymode(target, name)
         if sha256(target.read_bytes()).digest() != before:
-            raise SheetLocked("Filen blev ændret, mens den blev læst. Kør igen.")
+            raise SourceLocked("Filen blev ændret, mens den blev læst. Kør igen.")
         Path(name).replace(target)
     except OSError as error:
-        raise SheetLocked(f"Arket kan ikke skrives ({error.strerror}); det er måske åbent i Excel. {ADVICE}") from None
+        raise SourceLocked(f"Arket kan ikke skrives ({error.strerror}); det er måske åbent i Excel. {ADVICE}") from None
     finally:
         Path(name).unlink(missing_ok=True)

@@ -7,28 +7,24 @@ that Excel last computed. So the few cells that are filled in are spliced into t
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, NamedTuple
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from municipality_connectors.sheet_file import column_letter
+from municipality_connectors.tables import column_letter
 
 CHUNK_BYTES = 1024 * 1024
+COLUMNS = 16_384
+"""Excel's own last column."""
 
 _START_TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
-_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_MERGED_WORD = b"mergeCell"
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s")
 
 
 class UnusableXml(ValueError):
     """The worksheet's XML is not what a spreadsheet program writes."""
-
-
-class Features(NamedTuple):
-    """What a worksheet holds that asks for attention."""
-
-    formulas: bool
-    merged: bool
 
 
 class _CellSpan(NamedTuple):
@@ -48,25 +44,16 @@ class _RowSpan:
     cells: list[_CellSpan] = field(default_factory=list)
 
 
-def features(stream: IO[bytes]) -> Features:
-    """Say, by a quick look, whether a worksheet has formulas and merged cells."""
-    formulas = merged = False
+def has_merged_cells(stream: IO[bytes]) -> bool:
+    """Say, by a quick look, whether a worksheet has merged cells."""
     tail = b""
     while chunk := stream.read(CHUNK_BYTES):
         window = tail + chunk
-        formulas = formulas or _FORMULA.search(window) is not None
-        merged = merged or _MERGED.search(window) is not None
+        # A search for plain bytes takes a tenth of the pattern's time, and most worksheets have no such word at all.
+        if _MERGED_WORD in window and _MERGED.search(window) is not None:
+            return True
         tail = window[-64:]
-    return Features(formulas, merged)
-
-
-def formula_cells(stream: IO[bytes]) -> dict[int, frozenset[int]]:
-    """Return the cells that hold a formula: row number to columns from 0. Raises `UnusableXml`."""
-    scanner = _Scanner()
-    while chunk := stream.read(CHUNK_BYTES):
-        scanner.feed(chunk, final=False)
-    scanner.feed(b"", final=True)
-    return {row: frozenset(columns) for row, columns in scanner.formulas.items()}
+    return False
 
 
 def fill_cells(xml: bytes, values: Mapping[tuple[int, int], str]) -> bytes:
@@ -101,32 +88,46 @@ def _cell(prefix: str, row: int, column: int, style: str | None, text: str) -> b
     return f'<{prefix}c r="{reference}"{styled} t="inlineStr">{content}</{prefix}c>'.encode()
 
 
-class _Scanner:
-    """Walks through a worksheet once. With `xml` it also notes where the cells of `wanted` rows stand."""
+class SpreadsheetParser:
+    """A parser of SpreadsheetML, whatever prefix its names have: what is found is for `_start` and `_end` to see."""
 
-    def __init__(self, xml: bytes | None = None, wanted: Collection[int] = ()) -> None:
-        if xml is not None and xml[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise UnusableXml("The worksheet is not UTF-8.")
-        self._xml, self._wanted = xml, wanted
-        self.formulas: dict[int, set[int]] = {}
-        self.rows: dict[int, _RowSpan] = {}
-        self._in_data = False
-        self._row = self._column = 0
-        self._begin = 0
-        self._style: str | None = None
+    def __init__(self) -> None:
         self._parser = expat.ParserCreate()
+        self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._doctype
 
     def feed(self, raw: bytes, *, final: bool) -> None:
+        """Parse some bytes. Raises `UnusableXml`."""
         try:
             self._parser.Parse(raw, final)
         except expat.ExpatError as error:
             raise UnusableXml(str(error)) from None
 
     def _doctype(self, *_: object) -> None:
-        raise UnusableXml("A worksheet has no document type.")
+        raise UnusableXml("A workbook's parts have no document type.")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        raise NotImplementedError
+
+    def _end(self, name: str) -> None:
+        raise NotImplementedError
+
+
+class _Scanner(SpreadsheetParser):
+    """Walks through a worksheet once. With `xml` it also notes where the cells of `wanted` rows stand."""
+
+    def __init__(self, xml: bytes | None = None, wanted: Collection[int] = ()) -> None:
+        super().__init__()
+        if xml is not None and xml[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise UnusableXml("The worksheet is not UTF-8.")
+        self._xml, self._wanted = xml, wanted
+        self.rows: dict[int, _RowSpan] = {}
+        self._in_data = False
+        self._row = self._column = 0
+        self._begin = 0
+        self._style: str | None = None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         prefix, _, local = name.rpartition(":")
@@ -140,10 +141,8 @@ class _Scanner:
             if self._row in self._wanted:
                 self.rows[self._row] = _RowSpan(f"{prefix}:" if prefix else "", self._parser.CurrentByteIndex)
         elif local == "c":
-            self._column = _column(attributes.get("r"), self._column + 1)
+            self._column = column_of(attributes.get("r"), self._column + 1)
             self._begin, self._style = self._parser.CurrentByteIndex, attributes.get("s")
-        elif local == "f":
-            self.formulas.setdefault(self._row, set()).add(self._column)
 
     def _end(self, name: str) -> None:
         local = name.rpartition(":")[2]
@@ -172,15 +171,16 @@ def _number(text: str | None, otherwise: int) -> int:
 
 
 _ROW_NUMBER = re.compile(r"[0-9]{1,7}")
-_REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
 
 
-def _column(reference: str | None, otherwise: int) -> int:
-    """Return the column of a reference such as `AB12`, counted from 0."""
-    match = _REFERENCE.fullmatch(reference or "")
-    if match is None:
-        return otherwise
-    column = 0
-    for letter in match[1]:
-        column = column * 26 + ord(letter) - 64
-    return column - 1
+def column_of(reference: str | None, otherwise: int) -> int:
+    """Return the column of a reference such as `AB12`, counted from 0; `otherwise` where there is none."""
+    letters = (reference or "").rstrip("0123456789")
+    column = _columns().get(letters)
+    return otherwise if column is None else column
+
+
+@lru_cache(maxsize=1)
+def _columns() -> dict[str, int]:
+    """Return every column of a worksheet by its letters: a look-up, since a file has millions of references."""
+    return {column_letter(column): column for column in range(COLUMNS)}

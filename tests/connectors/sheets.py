@@ -7,11 +7,11 @@ from typing import Any
 
 from openpyxl import Workbook, load_workbook
 
-from municipality_connectors.make_example_sheets import example_things
-from municipality_connectors.mapping import show_row
+from municipality_connectors.mapping.rows import show_row
+from municipality_connectors.mapping.sheet_types import SheetType, sheet_type
 from municipality_connectors.report import PublishReport
-from municipality_connectors.sheet_types import SheetType, sheet_type
-from municipality_connectors.writing import csv_bytes, workbook_bytes
+from municipality_connectors.sheets.make_example_sheets import example_things
+from municipality_connectors.sheets.writing import csv_bytes, workbook_bytes
 from schemas.identifiers import EventName
 
 JOB_ORDERS = sheet_type(EventName.JOB_ORDER)

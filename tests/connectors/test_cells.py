@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from municipality_connectors.cells import CHOICE, CHOICES, INTEGER, NUMBER, TEXT, TEXTS, YES_NO, CellError, Kind
-from municipality_connectors.codes import (
+from municipality_connectors.mapping.cells import CHOICE, CHOICES, INTEGER, NUMBER, TEXT, TEXTS, YES_NO, CellError, Kind
+from municipality_connectors.mapping.codes import (
     ALLIANCES,
     CVR,
     EXTERNAL_IDS,
@@ -22,7 +22,7 @@ from municipality_connectors.codes import (
     Expectations,
     municipality_names,
 )
-from municipality_connectors.sheet_file import Cell, checked_text, quoted
+from municipality_connectors.tables import Cell, checked_text, quoted
 from schemas.identifiers import EventName
 
 STATUS = CHOICE.bound(EventName.JOB_ORDER, "/status")

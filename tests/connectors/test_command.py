@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from municipality_connectors.command import participant_of, publish_command, validate_command
-from municipality_connectors.memory import FILE_NAME
-from municipality_connectors.presentation import REFUSALS_SHOWN_MAX, Shown, summary
+from municipality_connectors.presentation import REFUSALS_SHOWN_MAX, Shown, named_rows, summary
 from municipality_connectors.report import Failure, Notice, Phase, Progress, PublishReport, Refusal
+from municipality_connectors.running.publishing import STORE_NAME
 from tests.connectors.conftest import Publisher
 from tests.connectors.sheets import orders, set_cells, write_orders
 from tests.processes import ENVIRONMENT, KOMMUNEBRO, run
@@ -113,8 +113,33 @@ def test_a_report_is_shown_in_danish() -> None:
 
 def test_a_sheet_full_of_faults_does_not_fill_the_screen() -> None:
     """The first of them, and how many more."""
-    rows = [Refusal("a.xlsx", "bad-cell", "Forkert", None, number, "Titel") for number in range(500)]
-    assert f"… og {500 - REFUSALS_SHOWN_MAX} til" in shown(PublishReport(rows=500, refusals=rows))
+    rows = [Refusal("a.xlsx", "bad-cell", f"»{number}« er forkert", None, number, "Titel") for number in range(500)]
+    assert f"… og {500 - REFUSALS_SHOWN_MAX} slags til" in shown(PublishReport(rows=500, refusals=rows))
+
+
+def test_rows_of_which_the_same_is_said_are_one_line() -> None:
+    """A word that nobody knows stands in many rows; the sheet is named once."""
+    said = [("»Deltid« kendes ikke", (2, 3, 4, 9)), ("Skal udfyldes", (5,))]
+    rows = [
+        Refusal("a.xlsx", "bad-cell", message, "Ordrer", number, "Ansættelse", f"F{number}")
+        for message, numbers in said for number in numbers
+    ]  # fmt: skip
+    text = shown(PublishReport(rows=9, refusals=rows))
+    assert [text.count(part) for part in ("a.xlsx · Ordrer", "»Deltid« kendes ikke", "2-4, 9", "(F5)", "(F2)")] == [
+        1, 1, 1, 1, 0,
+    ]  # fmt: skip
+    assert "5 afvist" in text
+    alike = [Refusal("", "bad-cell", "Kan ikke trækkes tilbage")] * 3
+    assert "(3)" in shown(PublishReport(rows=9, refusals=[*rows, *alike]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [([], ""), ([7], "7"), ([3, 2, 3], "2-3"), ([*range(1, 41, 2)], "1, 3, 5, 7, 9, 11, 13, 15 … (i alt 20)")],
+)
+def test_rows_are_named_as_a_person_would(rows: list[int], named: str) -> None:
+    """Runs of them by their first and last."""
+    assert named_rows(rows) == named
 
 
 def test_a_failure_is_shown_even_when_nothing_was_read() -> None:
@@ -136,7 +161,7 @@ def test_killed_again_and_again_nothing_is_lost_or_sent_twice(struer: Publisher,
         KOMMUNEBRO, "publish", path, "--to", struer.served.url, "--token", struer.token,
         "--state", struer.state, "--system", struer.system,
     ]  # fmt: skip
-    chance, memory, killed = random.Random(7), struer.state / FILE_NAME, 0
+    chance, memory, killed = random.Random(7), struer.state / STORE_NAME, 0
     for _ in range(6):
         before = written_at(memory)
         process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)

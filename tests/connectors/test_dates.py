@@ -2,13 +2,20 @@
 
 # ruff: noqa: DTZ001  # Excel's cells have no time zone
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from municipality_connectors.dates import COPENHAGEN, EXCEL_EPOCH, excel_moment, iso_date, iso_moment, parse_moment
+from municipality_connectors.mapping.dates import (
+    COPENHAGEN,
+    EXCEL_EPOCH,
+    excel_moment,
+    iso_date,
+    iso_moment,
+    parse_moment,
+)
 
 DAYS = st.dates(date(1900, 3, 1), date(2099, 12, 31))
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)).map(lambda moment: moment.replace(microsecond=0))
@@ -49,7 +56,9 @@ def test_a_time_of_day_is_copenhagens_unless_it_says_otherwise(typed: object) ->
     [
         "", "i morgen", "31-02-2026", "11-23-2026", "23-11", "0", "-5", -5, 0, 0.5, 99_999_999, True, None, "1-1-0001",
         "23-11-2026 25:00", "2026-11-23T08:05:00+99:00", "23-11-2026 08", b"23-11-2026", float("nan"), 10**30,
-        "1/2/3/4",
+        "1/2/3/4", float("inf"), datetime(9999, 12, 31, 23, 59, 59, 997_000), datetime(1, 1, 1),
+        date.max, "9999-12-31T23:59:59.997", datetime(2100, 12, 31, 23, 59, 59, 997_000),
+        pytest.param(10**400, id="too large for a double"),
     ],
 )  # fmt: skip
 def test_what_is_no_date_is_not_guessed(typed: object) -> None:
@@ -74,6 +83,28 @@ def test_a_moment_survives_the_way_into_a_cell_and_back(moment: datetime) -> Non
     back = parse_moment(shown)
     assert isinstance(back, datetime)
     assert back.astimezone(UTC) == moment.replace(tzinfo=UTC)
+
+
+def test_an_event_of_the_end_of_time_shows_its_text() -> None:
+    """Copenhagen's clock has no such time."""
+    assert excel_moment("9999-12-31T23:59:59Z") == "9999-12-31T23:59:59Z"
+    assert excel_moment("0001-01-01T00:00:00+14:00") == "0001-01-01T00:00:00+14:00"
+
+
+OFFSETS = st.timedeltas(timedelta(hours=-14), timedelta(hours=14)).map(
+    lambda offset: timezone(timedelta(minutes=offset // timedelta(minutes=1)))
+)
+
+
+@given(DAYS, st.times().map(lambda clock: clock.replace(microsecond=0)), OFFSETS)
+def test_a_moment_is_of_copenhagens_day_whatever_its_offset(day: date, clock: time, offset: timezone) -> None:
+    """As .NET and JavaScript write midnight in Denmark: an hour or two before midnight, UTC."""
+    moment = datetime.combine(day, clock, COPENHAGEN).astimezone(offset)
+    for told in (moment, moment.isoformat()):
+        read = parse_moment(told)
+        if read is not None:
+            assert iso_date(read) == moment.astimezone(COPENHAGEN).date().isoformat()
+    assert iso_date(datetime(2026, 11, 25, 23, tzinfo=UTC)) == "2026-11-26"
 
 
 @given(MOMENTS)

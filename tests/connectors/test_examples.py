@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from municipality_connectors.make_example_sheets import (
+from municipality_connectors.mapping.sheet_types import SheetType, all_sheet_types
+from municipality_connectors.running.publishing import validate_files
+from municipality_connectors.sheets.make_example_sheets import (
     GUIDE,
     SHEETS_FOLDER,
     example_things,
     guide_with_tables,
     sheet_files,
 )
-from municipality_connectors.publishing import validate_files
-from municipality_connectors.sheet_types import SheetType, all_sheet_types
-from municipality_connectors.writing import csv_bytes, csv_field, workbook_bytes
+from municipality_connectors.sheets.writing import csv_bytes, csv_field, workbook_bytes
 from schemas.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ REGISTRY = Registry.load()
 
 @pytest.mark.parametrize("name", sorted(sheet_files()))
 def test_the_committed_examples_are_what_the_program_makes(name: str) -> None:
-    """`python -m municipality_connectors.make_example_sheets` changes no byte."""
+    """`python -m municipality_connectors.sheets.make_example_sheets` changes no byte."""
     assert (ROOT / SHEETS_FOLDER / name).read_bytes() == sheet_files()[name]
 
 
@@ -55,7 +55,7 @@ def test_a_workbook_helps_whoever_fills_it_in(sheet: SheetType) -> None:
     assert {column.title for column in sheet.columns} == told.keys()
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+45 00 00 11 04", "-x", "@x"])
+@pytest.mark.parametrize("text", ["=1+1", "+45 00 00 11 04", "-x", "@x", "\t=1+1", "\r=1+1"])
 def test_no_text_becomes_a_formula(text: str) -> None:
     """Neither in the workbook nor in the CSV file, whatever somebody wrote as a title."""
     sheet = all_sheet_types()[0]

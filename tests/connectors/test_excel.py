@@ -13,10 +13,10 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from municipality_connectors.sheet_file import BadCell, Row, SheetError, SheetLocked
 from municipality_connectors.sources import archive, excel
 from municipality_connectors.sources.excel import ExcelFile
 from municipality_connectors.sources.worksheet_xml import UnusableXml, fill_cells
+from municipality_connectors.tables import BadCell, Row, SourceError, SourceLocked
 from tests.connectors.sheets import write_rows
 
 XML = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -63,8 +63,8 @@ def read(path: Path, name: str = "Jobordrer") -> list[Row]:
     return list(ExcelFile(path).worksheet(name).rows)
 
 
-def refusal(path: Path) -> SheetError:
-    with pytest.raises(SheetError) as raised:
+def refusal(path: Path) -> SourceError:
+    with pytest.raises(SourceError) as raised:
         read(path)
     return raised.value
 
@@ -208,6 +208,19 @@ def test_a_bomb_of_many_members_or_much_text_is_refused(tmp_path: Path, monkeypa
             assert refusal(path).problem == "too-large"
 
 
+@pytest.mark.parametrize("part", ["xl/styles.xml", "xl/workbook.xml", "xl/theme/theme1.xml"])
+def test_a_part_that_holds_no_rows_is_never_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Styles of 40 MB take 776 MB to be read. The rows themselves may be as many as ever; lowered here."""
+    path = write_rows(tmp_path / "a.xlsx", ["Id"], [["1" * 60_000]])
+    monkeypatch.setattr(archive, "PART_BYTES_MAX", 20_000)
+    assert len(read(path)) == 1
+    rewritten(path, lambda name, content: content + b" " * 20_000 if name == part else content)
+    error = refusal(path)
+    assert (error.problem, part in error.message) == ("too-large", True)
+
+
 def test_more_rows_or_columns_than_are_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the row at which it was too much; columns beyond the limit are not looked at."""
     path = write_rows(tmp_path / "a.xlsx", ["Id"], [["1"], ["2"], ["3"]])
@@ -261,7 +274,7 @@ def test_damaged_parts_are_one_message(tmp_path: Path, part: str, content: bytes
     rewritten(path, lambda name, old: content if name == part else old)
     try:
         read(path)
-    except SheetError as error:
+    except SourceError as error:
         assert error.problem == "unreadable"  # noqa: PT017  # not every damage matters
 
 
@@ -364,7 +377,7 @@ def test_a_sheet_that_is_open_is_not_written(tmp_path: Path, lock: str) -> None:
     before = path.read_bytes()
     (tmp_path / lock).touch()
     file = ExcelFile(path)
-    with pytest.raises(SheetLocked, match="Luk arket") as raised:
+    with pytest.raises(SourceLocked, match="Luk arket") as raised:
         file.fill("Jobordrer", {(2, 0): "JO-1"})
     assert lock in raised.value.message
     assert path.read_bytes() == before
@@ -375,7 +388,7 @@ def test_a_sheet_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.xlsx", ["Id", "Titel"], [[None, "A"]])
     file = ExcelFile(path)
     write_rows(path, ["Id", "Titel"], [[None, "B"]])
-    with pytest.raises(SheetLocked, match="blev ændret"):
+    with pytest.raises(SourceLocked, match="blev ændret"):
         file.fill("Jobordrer", {(2, 0): "JO-1"})
     assert read(path)[0].cells == (None, "B")
     assert [name.name for name in tmp_path.iterdir()] == ["a.xlsx"]
@@ -385,7 +398,7 @@ def test_a_signed_workbook_is_not_written(tmp_path: Path) -> None:
     """It would break the signature."""
     path = write_rows(tmp_path / "a.xlsx", ["Id"], [["1"]])
     rewritten(path, lambda _, content: content, _xmlsignatures__sig1_dot_xml=b"<s/>")
-    with pytest.raises(SheetLocked, match="underskrevet"):
+    with pytest.raises(SourceLocked, match="underskrevet"):
         ExcelFile(path).fill("Jobordrer", {(2, 0): "JO-1"})
 
 

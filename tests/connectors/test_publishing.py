@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kommunebro import Client, Result
-from municipality_connectors.make_example_sheets import sheet_files
-from municipality_connectors.memory import FILE_NAME
 from municipality_connectors.report import PublishReport
+from municipality_connectors.running.publishing import STORE_NAME
+from municipality_connectors.sheets.make_example_sheets import sheet_files
 from schemas.event import parse_time
 from tests.connectors.conftest import Publisher
 from tests.connectors.sheets import column_of, messages, orders, set_cells, write_orders
@@ -241,7 +241,7 @@ def test_a_damaged_memory_says_what_to_do(struer: Publisher, tmp_path: Path) -> 
     """Nothing is sent; moved away, it is found out anew."""
     path = write_orders(tmp_path / "jobordrer.xlsx", orders(1))
     struer.publish(path)
-    (struer.state / FILE_NAME).write_bytes(b"ikke en database" * 100)
+    (struer.state / STORE_NAME).write_bytes(b"ikke en database" * 100)
     report = struer.publish(path)
     assert (report.exit_status, report.failure is not None) == (3, True)
     assert "--state" in messages(report)

@@ -7,10 +7,10 @@ import pytest
 from openpyxl import load_workbook
 
 from kommunebro import Client
-from municipality_connectors.publishing import publish_files, validate_files
+from municipality_connectors.mapping.sheet_types import CHANGED_TITLE, sheet_type
 from municipality_connectors.report import PublishReport, Refusal
-from municipality_connectors.sheet_types import CHANGED_TITLE, sheet_type
-from municipality_connectors.writing import csv_bytes, workbook_bytes
+from municipality_connectors.running.publishing import publish_files, validate_files
+from municipality_connectors.sheets.writing import csv_bytes, workbook_bytes
 from schemas.identifiers import EventName
 from schemas.registry import Registry
 from tests.connectors.conftest import Publisher
@@ -277,11 +277,16 @@ def test_a_token_without_the_role_is_one_message(struer: Publisher, tmp_path: Pa
     assert "publisher" in report.failure.message
 
 
-def test_another_participants_sheet_is_refused_row_by_row(struer: Publisher, tmp_path: Path) -> None:
-    """The token decides whose rows they are."""
+def test_another_participants_token_is_one_message_and_sets_nothing_aside(struer: Publisher, tmp_path: Path) -> None:
+    """The token decides whose rows they are; no row is wrong, and with the right one all are sent."""
     path = tmp_path / "svar.xlsx"
     path.write_bytes(workbook_bytes(JOB_ORDERS, orders(2)))
     with Client(struer.served.url, struer.token) as client:
         report = publish_files([path], client=client, participant="0657", state_folder=struer.state, registry=REGISTRY)
-    assert {refusal.problem for refusal in report.refusals} == {"another-source"}
-    assert (report.refused, report.exit_status) == (2, 1)
+    assert report.failure is not None
+    assert (report.failure.problem, report.refusals, report.waiting) == ("another-source", [], 2)
+    assert "Brug et token til 0657" in report.failure.message
+    right = bearer(struer.served.data, "0657", "publisher")["Authorization"].removeprefix("Bearer ")
+    with Client(struer.served.url, right) as client:
+        report = publish_files([path], client=client, participant="0657", state_folder=struer.state, registry=REGISTRY)
+    assert (report.accepted, report.exit_status) == (2, 0)

@@ -1,0 +1,1 @@
+"""From rows to events: what columns mean, the rules of a connector file, what is new. Pure."""

@@ -1,0 +1,1 @@
+"""Our own sheets: written for people to fill in."""
