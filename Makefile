@@ -8,8 +8,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-CAMPAIGNS := kill power-cut exactly-once disk outage bad-input subscribers connections native-door
-.PHONY: $(addprefix campaign-,$(CAMPAIGNS)) help setup demo test lint test-suite test-outside outside-programs bench sheets lock format clean
+CAMPAIGNS := kill power-cut exactly-once disk outage bad-input subscribers connections native-door connectors
+.PHONY: $(addprefix campaign-,$(CAMPAIGNS)) help setup demo test lint test-suite test-outside outside-programs bench sheets connectors lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/mypy
 
 test-suite: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not outside" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not outside" $(ARGS)
 
 test-outside: setup outside-programs ## the tests with programs that no one here wrote: kcat, curl, docker-compose, promtool
 	$(BIN)/pytest -m outside tests/outside $(ARGS)
@@ -98,8 +98,15 @@ campaign-native-door: setup ## a producer goes on writing to its mailbox through
 	$(FAULTS).gateway.native_door --kills 30
 	$(FAULTS).gateway.native_door --outage-seconds 60
 
+campaign-connectors: setup ## a connector is killed 1,000 times while it publishes; its gateway is away for a fortnight
+	$(FAULTS).connectors.killed_connector --times 1000
+	$(FAULTS).connectors.fortnight --events 100000
+
 sheets: setup ## make examples/sheets and the tables in docs/sheets.md anew
-	$(BIN)/python -m municipality_connectors.make_example_sheets
+	$(BIN)/python -m municipality_connectors.sheets.make_example_sheets
+
+connectors: setup ## make the tables in docs/connector-file.md, and what is made in examples/connectors, anew
+	$(BIN)/python -m municipality_connectors.connector_file.make_reference
 
 lock: ## resolve the lock files anew: requirements.lock for work, deploy/requirements.lock for the image
 	$(PYTHON) -m venv .venv-lock

@@ -15,6 +15,8 @@ from bench.events import PUBLISHER
 from bench.load import Plan
 from bench.processes import Server, ServerFailed, free_port
 from broker_adapters import local_kafka
+from exchange_gateway.cli.running import make_token
+from exchange_gateway.core.access import Role
 
 LogKind = Literal["kafka", "embedded"]
 LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
@@ -120,9 +122,7 @@ def bare_app(ground: Ground, topic: str) -> Server:
 
 def token(data: Path, role: str, *, participant: str = PUBLISHER, represents: Sequence[str] = ()) -> str:
     """Return a bearer token of the instance whose data folder is `data`."""
-    others = [part for other in represents for part in ("--represents", other)]
-    command = kommunebro("token", "--participant", participant, "--role", role, *others, "--data", str(data))
-    return run_command(command).strip()
+    return make_token(data / "instance.keys", participant=participant, roles=[Role(role)], represents=tuple(represents))
 
 
 def load_alliances(server: Server, data: Path, agreements: Sequence[dict[str, object]] = ()) -> None:

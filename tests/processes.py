@@ -1,5 +1,6 @@
 """Real processes for tests: a gateway as an operator runs it, and its tokens."""
 
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ from typing import Any
 
 import httpx
 
+from exchange_gateway.cli.running import make_token
+from exchange_gateway.core.access import Role
+
 START_TIMEOUT_S = 40.0
 KOMMUNEBRO = str(Path(sys.executable).with_name("kommunebro"))
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KOMMUNEBRO_")}
@@ -28,9 +32,18 @@ def run(*arguments: str | Path, timeout_s: float = 120.0, cwd: Path | None = Non
     )
 
 
+_PORTS_OF_A_WORKER = 3_000
+_FIRST_PORT = 20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw3")[2:]) % 4 * _PORTS_OF_A_WORKER
+_steps = itertools.count(os.getpid())
+
+
 def free_port() -> int:
-    """Return a port below the range from which outgoing connections take theirs."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+    """Return a port below the range from which outgoing connections take theirs.
+
+    Whoever asked before may not listen yet, so none is given twice, and each process of the suite has its own range.
+    """
+    for step in itertools.islice(_steps, _PORTS_OF_A_WORKER):
+        port = _FIRST_PORT + step % _PORTS_OF_A_WORKER
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -99,11 +112,9 @@ def serving(data: Path, *arguments: str, port: int | None = None) -> Iterator[Se
 
 
 def bearer(data: Path, participant: str, *roles: str) -> dict[str, str]:
-    """Return the headers of a client, with a token that the command makes."""
-    flags = [flag for role in roles for flag in ("--role", role)]
-    answer = run("token", "--data", data, "--participant", participant, *flags, "--ttl", "1d")
-    assert answer.returncode == 0, answer.stderr
-    return {"Authorization": f"Bearer {answer.stdout.strip()}"}
+    """Return the headers of a client, with a token as the command makes it; a process for each would take a second."""
+    token = make_token(data / "instance.keys", participant=participant, roles=list(map(Role, roles)), ttl_s=86_400)
+    return {"Authorization": f"Bearer {token}"}
 
 
 def replayed(served: Served, **filters: str) -> list[dict[str, Any]]:

@@ -52,7 +52,8 @@ def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]
     if inner is None:
         yield " ".join(path), command
     for name, one in (inner or {}).items():
-        yield from verbs(one, (*path, name))
+        # A hidden command is what its group does by itself.
+        yield from verbs(one, path if one.hidden else (*path, name))
 
 
 VERBS = dict(verbs(typer.main.get_command(command_line)))
@@ -263,13 +264,14 @@ def test_every_campaign_can_be_run() -> None:
 
 def test_deployments_use_verbs_and_options_that_exist() -> None:
     """What docker-compose.yml, the Dockerfile and the systemd unit start is a verb of ours with options of its own."""
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    commands = [service["command"] for service in compose["services"].values() if "command" in service]
+    composed = [yaml.safe_load(path.read_text("utf-8")) for path in sorted(ROOT.glob("docker-compose*.yml"))]
+    services = [service for compose in composed for service in compose["services"].values()]
+    commands = [service["command"] for service in services if "command" in service]
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     commands.append(json.loads(re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[-1]))
-    unit = (ROOT / "deploy" / "kommunebro.service").read_text("utf-8")
-    commands += [line.split()[1:] for line in re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)]
-    assert len(commands) == 6
+    units = "\n".join(path.read_text("utf-8") for path in (ROOT / "deploy").glob("*.service"))
+    commands += [line.split()[1:] for line in re.findall(r"^ExecStart=(.*)$", units, re.MULTILINE)]
+    assert len(commands) == 8
     for verb, *arguments in commands:
         known = [option for parameter in VERBS[verb].params for option in parameter.opts]
         assert [argument for argument in arguments if argument.startswith("--") and argument not in known] == []

@@ -27,6 +27,7 @@ QUICK_STARTS = {
     "quickstart-subscriber.md": ("0657", "reader"),
     "python-client.md": ("0657", "publisher", "reader"),
     "quickstart-coordinator.md": ("0751", "coordinator"),
+    "connect.md": ("0671", "publisher"),
     "quickstart-auditor.md": ("auditor", "auditor"),
 }
 """Each with the token that its reader has."""

@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from broker_adapters.log import LogUnavailable
 from exchange_gateway.core.access import Role
 from exchange_gateway.main import Gateway
 from tests.core.agreement_samples import agreement
@@ -63,14 +65,18 @@ async def test_of_a_subscription(found: tuple[Gateway, httpx.AsyncClient]) -> No
 async def test_of_shards(found: tuple[Gateway, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each shard that is run here is told of; one that does not come forward has before it what was published."""
     gateway, client = found
-    shards = gateway.instance.shards
+    shards, has_intake = gateway.instance.shards, gateway.settings.kafka_bootstrap is not None
+    lags: dict[str, float] = {}
     for _ in range(400):
-        lags = await told(gateway, client, "kommunebro_shard_lag_events")
-        if sum("forwarder" in labels for labels in lags) == shards:
+        # While sixteen shards start at once, a slow broker may keep this one question waiting too long.
+        with suppress(LogUnavailable):
+            lags = await told(gateway, client, "kommunebro_shard_lag_events")
+        is_intake_told = any("intake" in labels for labels in lags)
+        if sum("forwarder" in labels for labels in lags) == shards and is_intake_told == has_intake:
             break
         await asyncio.sleep(0.05)
     assert set(lags.values()) == {0.0}
-    assert any("intake" in labels for labels in lags) == (gateway.settings.kafka_bootstrap is not None)
+    assert is_intake_told == has_intake
     assert gateway.forwarder is not None
 
     async def nothing(*_: object, **__: object) -> None:

@@ -8,6 +8,7 @@ headers altered, parameters that no reader sends.
 
 import argparse
 import asyncio
+import copy
 import json
 import random
 import tempfile
@@ -83,10 +84,15 @@ def _damage(value: Any, chance: random.Random) -> None:
         if what < 0.2:
             del value[key]
         elif what < 0.3 and isinstance(value, dict):
-            value[chance.choice(("extra", "", "a/b", "é", "recordedtime"))] = chance.choice(HOSTILE)
+            value[chance.choice(("extra", "", "a/b", "é", "recordedtime"))] = _hostile(chance)
         else:
-            value[key] = chance.choice(HOSTILE)
+            value[key] = _hostile(chance)
         return
+
+
+def _hostile(chance: random.Random) -> Any:
+    """Return a value of the event's own: the next damage may walk into it, and must not change the list."""
+    return copy.deepcopy(chance.choice(HOSTILE))
 
 
 def damaged_bytes(body: bytes, chance: random.Random) -> bytes:

@@ -109,13 +109,17 @@ async def _opened(port: int, request: bytes, number: int) -> Sequence[asyncio.St
 
 
 async def _others(served: Served, found: Findings, head: Head, publisher: dict[str, str]) -> None:
-    """Publish and list, each time on a connection of its own, and look at the gateway's memory and files."""
+    """Publish and list, each time on a connection of its own, and look at the gateway's memory and files.
+
+    A connection that rests may be closed for a newcomer: whoever keeps one has to be ready to open it anew.
+    """
     process = Path(f"/proc/{served.process.pid}")
     reader = {"Authorization": head.get("/").decode().split("Authorization: ")[1].split("\r\n")[0]}
     while True:
         began = time.monotonic()
         try:
-            async with httpx.AsyncClient(base_url=served.url, timeout=ANSWER_WITHIN_S) as client:
+            once = httpx.Limits(max_keepalive_connections=0)
+            async with httpx.AsyncClient(base_url=served.url, timeout=ANSWER_WITHIN_S, limits=once) as client:
                 sent = await client.post("/v1/events", json=an_event(PUBLISHER), headers={**publisher, **_STRUCTURED})
                 seen = await client.get("/v1/job-orders?limit=1", headers=reader)
             if (sent.status_code, seen.status_code) == (201, 200):

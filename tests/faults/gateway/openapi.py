@@ -7,6 +7,7 @@ data is refused, an unknown method is 405, and nothing is a 5xx. Half of the req
 """
 
 import argparse
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ NOT_HELD = [positive_data_acceptance]
 REFUSALS = [207, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428]
 """What bad data is answered with, a batch with 207; an agreement's precondition is looked at before its body."""
 
+PUBLISHED = SCHEMAS / "job-order" / "examples" / "1.0" / "struer-klejnsmede-aaben.json"
+"""An event that is there; its like are published first."""
+
 BRIEF = "[limits]\nstream_s_max = 0.1\nwait_s_max = 0.1\n"
 """Streams and long polls that end soon."""
 
@@ -44,7 +48,7 @@ def gateway() -> Iterator[tuple[Served, dict[str, str]]]:
             headers = bearer(data, "0671", *ROLES)
             loaded = run("alliances", "load", "--data", data, "--to", served.url)
             assert loaded.returncode == 0, loaded.stderr
-            for file in sorted((SCHEMAS / "job-order" / "examples" / "1.0").glob("struer-*.json")):
+            for file in sorted(PUBLISHED.parent.glob("struer-*.json")):
                 kind = {"Content-Type": "application/cloudevents+json"}
                 answer = httpx.post(f"{served.url}/v1/events", content=file.read_bytes(), headers=headers | kind)
                 assert answer.status_code == 201, answer.text
@@ -61,6 +65,7 @@ def things(served: Served, headers: dict[str, str]) -> dict[str, Any]:
         "event": found[0]["event"],
         "bounds": httpx.get(f"{served.url}/v1/audit/bounds", headers=headers).json(),
         "subscription_id": made.json()["id"],
+        "published": json.loads(PUBLISHED.read_text("utf-8")),
         "alliance_id": "vestalliancen",
         "version": "1.0",
     }
@@ -91,6 +96,8 @@ def run_all(served: Served, headers: dict[str, str], examples: int, seed: int) -
                 made = sum(times for (label, _), times in statuses.items() if label == case.operation.label)
                 if made % 2 == 0 and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
                     _aim(case, known)
+                # A request that only lacked our token lacks nothing any more: the check has to see it as it is sent.
+                case.headers.update(headers)
                 answer = case.call(headers=headers, timeout=30)
                 statuses[case.operation.label, answer.status_code] += 1
                 case.validate_response(answer, excluded_checks=NOT_HELD, headers=headers)
@@ -116,6 +123,10 @@ def _aim(case: Any, known: dict[str, Any]) -> None:
         case.headers.pop("last-event-id", None)
     if case.path.endswith("/cursor"):
         case.body = {"rewind": "earliest"}
+    if case.path in ("/v1/events", "/v1/events:validate"):
+        # Whether a few generated events pass every rule of the dataset depends on chance, and on what else is loaded.
+        case.media_type, case.body = "application/cloudevents+json", known["published"]
+        case.headers = {name: value for name, value in case.headers.items() if not name.lower().startswith("ce-")}
     if case.operation.label == "POST /v1/audit/records":
         case.body = known["bounds"]
 

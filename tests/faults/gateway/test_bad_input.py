@@ -1,5 +1,7 @@
 """G9, short form, on both logs."""
 
+import json
+import random
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,3 +28,11 @@ async def test_whatever_comes_is_answered_with_an_explanation(
     assert statuses[422] > 50
     assert statuses[400] > 50
     assert statuses[200] + statuses[201] > 50
+
+
+def test_damage_is_drawn_anew_each_time() -> None:
+    """However long a campaign lasts, what is put in stays what it was, and an event never holds itself."""
+    before = repr(bad_input.HOSTILE)
+    for seed in range(20_000):
+        json.dumps(bad_input.damaged_event(random.Random(seed)))
+    assert repr(bad_input.HOSTILE) == before
