@@ -32,6 +32,7 @@ test: lint test-suite ## everything that needs no program of the operating syste
 
 lint: setup
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 
 test-suite: setup
@@ -51,8 +52,9 @@ outside-programs:
 bench: setup ## the table of figures in docs/performance.md (half an hour)
 	$(BIN)/kommunebro bench all $(ARGS)
 
-format: setup ## put imports in order and mend what ruff can mend by itself
+format: setup ## lay out the code, put imports in order and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 RESOLVE := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 

@@ -127,9 +127,7 @@ class Tracing:
 
     # --- events ---------------------------------------------------------------------------------
 
-    def published(
-        self, events: Iterable[tuple[NewRecord, str, int, str]], *, door: str, began_ns: int
-    ) -> None:
+    def published(self, events: Iterable[tuple[NewRecord, str, int, str]], *, door: str, began_ns: int) -> None:
         """Make the spans of events that came in. Each: its record, its topic, its offset (-1: none), its outcome."""
         request = trace.get_current_span()
         known = request.get_span_context()
@@ -157,9 +155,7 @@ class Tracing:
                     break
         return found
 
-    def forwarded(
-        self, events: Iterable[Traced], outputs: Mapping[str, Iterable[NewRecord]], began_ns: int
-    ) -> None:
+    def forwarded(self, events: Iterable[Traced], outputs: Mapping[str, Iterable[NewRecord]], began_ns: int) -> None:
         """Make the spans of events that the forwarder has decided on. outputs: by topic, what came of all of them."""
         shared: dict[tuple[str, str], list[str]] = {}
         for topic, records in outputs.items():
@@ -170,9 +166,7 @@ class Tracing:
             topics = shared.get(_name_of(one.record.value), ())
             self._event("forward", one.context, _place(one.record), began_ns, {"kommunebro.shared_in": tuple(topics)})
 
-    def delivered(
-        self, records: Iterable[Record], *, door: str, subscription: str, asked: str | None
-    ) -> None:
+    def delivered(self, records: Iterable[Record], *, door: str, subscription: str, asked: str | None) -> None:
         """Make the spans of events that a subscriber gets. asked: the `traceparent` of the subscriber's own request."""
         reader = context_of(asked) if asked is not None else None
         links = [Link(reader)] if reader is not None else []
@@ -199,9 +193,7 @@ class Tracing:
         request_id = structlog.contextvars.get_contextvars().get("request_id")
         if request_id is not None:
             told["kommunebro.request_id"] = request_id
-        span = self._tracer.start_span(
-            name, _under(context), kind, attributes=told, links=links, start_time=began_ns
-        )
+        span = self._tracer.start_span(name, _under(context), kind, attributes=told, links=links, start_time=began_ns)
         span.end(max(began_ns, time.time_ns()))
 
 

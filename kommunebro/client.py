@@ -139,9 +139,7 @@ class Client:
         """Delete a subscription and its cursor."""
         self._run(calls.delete(self._gateway, subscription_id))
 
-    def pull(
-        self, subscription_id: str, *, limit: int = 100, wait_s: float = 0.0, after: str | None = None
-    ) -> Pulled:
+    def pull(self, subscription_id: str, *, limit: int = 100, wait_s: float = 0.0, after: str | None = None) -> Pulled:
         """Return what follows the committed cursor, or `after`; wait for a first event. Commit it when it is done with.
 
         Raises `CursorExpired` where the log does not keep what follows.

@@ -136,9 +136,7 @@ def refusal_table(refusals: list[Refusal]) -> Table:
     """Return what was refused as a table: file and sheet, row, column, and why."""
     table = Table(title="Afvist", title_style="bold red", show_lines=False)
     for title in ("Ark", "Række", "Kolonne", "Hvad der er galt"):
-        table.add_column(
-            title, overflow="fold", justify="right" if title == "Række" else "left"
-        )
+        table.add_column(title, overflow="fold", justify="right" if title == "Række" else "left")
     alike: dict[tuple[str, str | None, str], list[Refusal]] = {}
     for refusal in refusals:
         sheet = " · ".join(filter(None, (refusal.file, refusal.sheet)))

@@ -24,7 +24,6 @@ class Refusal(NamedTuple):
     cell: str | None = None
     subject: str | None = None
 
-
     @property
     def message_with_place(self) -> str:
         """The message, with where it is."""

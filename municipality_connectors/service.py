@@ -127,4 +127,3 @@ class Service:
         for message in sorted(found - self._told):
             self.say(f"  {message}")
         self._told = found
-

@@ -22,7 +22,7 @@ VALUES_OF_THE_LOG = {"broker_adapters.log", "broker_adapters.codec", "broker_ada
 TOGETHER = {
     "exchange_gateway.main", "exchange_gateway.cli", "exchange_gateway.demo", "exchange_gateway.replay_offline",
     "exchange_gateway.doctor", "exchange_gateway.kafka_client", "exchange_gateway.forwarder_alone",
-}
+}  # fmt: skip
 """Where parts are put together; everything may be imported there."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -37,18 +37,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "schemas", *VALUES_OF_THE_LOG, "exchange_gateway.core", "exchange_gateway.workers",
         "exchange_gateway.telemetry", "exchange_gateway.spans", "exchange_gateway.clock",
     },
-}
+}  # fmt: skip
 """Package to what it may import of ours; the longest name that fits counts."""
 
 IMPURE_MODULES = {
     "aiokafka", "anyio", "asyncio", "concurrent", "fastapi", "http", "httpx", "multiprocessing", "os", "random",
     "secrets", "signal", "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading", "time",
     "urllib.request", "uvicorn", "uvloop",
-}
+}  # fmt: skip
 IMPURE_CALLS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
     "open", "print", "input",
-}
+}  # fmt: skip
 STARTS_CHILDREN = "broker_adapters/local_kafka"
 """A tool for development that hands its own environment on to the broker's process, and reads no setting from it."""
 READ_THE_ENVIRONMENT = {"exchange_gateway/settings.py", "exchange_gateway/cli/options.py"}

@@ -1,5 +1,7 @@
 """Write a file of events to a mailbox with a Kafka producer of one's own: one event a line, in structured mode.
 
+It needs nothing of Kommunebro's:
+
     pip install confluent-kafka
     python examples/native/publish.py HOST:PORT in.0671 examples/native/ordrer.ndjson
 """

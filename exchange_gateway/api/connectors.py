@@ -43,9 +43,7 @@ class ConnectorReport(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     system: Annotated[str, Field(pattern=f"^({SYSTEM.pattern})$", description="The system in its events' source.")]
-    kind: Annotated[
-        str, Field(pattern="^[a-z-]{1,20}$", description="What its source is: excel, sql, rest and so on.")
-    ]
+    kind: Annotated[str, Field(pattern="^[a-z-]{1,20}$", description="What its source is: excel, sql, rest and so on.")]
     waiting: Annotated[int, Field(ge=0, le=COUNT_MAX, description="Events that were not taken in yet.")]
     waitingSince: Annotated[  # noqa: N815
         str | None, Field(json_schema_extra=_TIME, description="When the first of them was noticed.")

@@ -159,9 +159,7 @@ def differing(data: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, li
     return {"cut": sorted(cut), "changed": sorted(changed)}
 
 
-def _compare(
-    data: Mapping[str, Any], shown: Mapping[str, Any], before: str, cut: set[str], changed: set[str]
-) -> None:
+def _compare(data: Mapping[str, Any], shown: Mapping[str, Any], before: str, cut: set[str], changed: set[str]) -> None:
     for name, value in data.items():
         pointer = f"{before}/{escape(name)}"
         if name not in shown:

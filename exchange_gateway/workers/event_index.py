@@ -35,6 +35,7 @@ CREATE TABLE place (digest INTEGER NOT NULL, topic INTEGER NOT NULL, place INTEG
     PRIMARY KEY (digest, topic, place)) STRICT, WITHOUT ROWID
 """
 
+
 class EventIndex:
     """See the module. `run` keeps it current; it may be stopped and started again.
 

@@ -149,7 +149,8 @@ class Publish(Section):
         default=None, description="SQL: kolonnen med tid eller nummer for seneste ændring; ellers læses alt hver gang."
     )
     overlap: Duration = Field(
-        default=300, ge=0,
+        default=300,
+        ge=0,
         description="SQL: så langt tilbage fra seneste ændring læses der igen. Ellers 5m; altid mindst 65m for tider "
         "uden tidszone, og en dag for datoer.",
     )
@@ -261,7 +262,8 @@ class Deliver(Section):
         description="Hvad der leveres."
     )
     name: str | None = Field(
-        default=None, pattern=NAME_PATTERN,
+        default=None,
+        pattern=NAME_PATTERN,
         description="Et navn, så leverancen fortsætter, hvor den slap, når stedet ændres. Ellers kendes den på stedet.",
     )
     alliances: list[Text] | None = Field(default=None, description="Kun fra disse alliancer; ellers fra alle.")

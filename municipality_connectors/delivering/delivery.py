@@ -55,9 +55,7 @@ def _tell(report: PublishReport, place: str, problem: str, message: str) -> None
     report.refusals.append(Refusal(place, problem, message))
 
 
-def _deliver(
-    delivery: Delivery, client: Client, delivered: Delivered, report: PublishReport, *, again: bool
-) -> None:
+def _deliver(delivery: Delivery, client: Client, delivered: Delivered, report: PublishReport, *, again: bool) -> None:
     """Pull until there is nothing more; commit what is in its place, and nothing before."""
     sink = delivery.sink(delivered)
     subscription = _subscription(delivery, client)

@@ -139,9 +139,7 @@ def unprovided(plan: Plan) -> list[Column]:
         return []
     given = set(plan.fields)
     # Whose columns are described in the file has no cell in which an id of ours could be kept.
-    lacking = [
-        column for column in needed(plan.sheet) if column.key not in given and column.fills in (None, Fill.ID)
-    ]
+    lacking = [column for column in needed(plan.sheet) if column.key not in given and column.fills in (None, Fill.ID)]
     for column in plan.sheet.columns:
         other = column.unless.strip("/").replace("/", ".")
         instead = column.unless and any(key == other or key.startswith(f"{other}.") for key in given)

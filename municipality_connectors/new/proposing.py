@@ -128,8 +128,8 @@ def propose(sheet: SheetType, sample: Sample, participant: str, hints: Hints = N
         elif column.key == "workplace.municipality" and participant.isdigit():
             remark = "Jeres egen kommune, når ingen kolonne siger andet."
             fields.append(ProposedField(column, value=participant, remark=remark))
-        elif column.required and column.fills in (None, Fill.ID) and not (
-            column.unless and _given(column.unless, found)
+        elif (
+            column.required and column.fills in (None, Fill.ID) and not (column.unless and _given(column.unless, found))
         ):
             fields.append(ProposedField(column, missing=True, remark=column.hint))
     return fields

@@ -10,6 +10,7 @@ from municipality_connectors.new.proposing import ProposedField
 
 SCHEMA_FILE = "connector.schema.json"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_IN_A_COMMENT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class About(NamedTuple):
@@ -30,12 +31,17 @@ def toml_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _comment(text: str) -> str:
+    """Return a comment: TOML allows no control characters in one, and a source's titles may hold any."""
+    return f"# {_NOT_IN_A_COMMENT.sub('�', text)}"
+
+
 def connector_toml(about: About, sheet: SheetType, fields: Sequence[ProposedField], changed: str | None) -> str:
     """Return the connector file."""
     lines = [
         f"#:schema ./{SCHEMA_FILE}",
         "# En forbindelse til Kommunebro. Prøv den uden at sende noget:  kommunebro connect DENNE-FIL --dry-run",
-        *(f"# {note}" for note in about.notes), "",
+        *map(_comment, about.notes), "",
         f"name = {toml_text(about.name)}", f"participant = {toml_text(about.participant)}",
         f"system = {toml_text(about.system)}", 'every = "5m"', "", "[gateway]", f"url = {toml_text(about.url)}",
         '# token-file = "token"  # en fil med tokenet og intet andet' if about.token_file is None
@@ -51,9 +57,10 @@ def connector_toml(about: About, sheet: SheetType, fields: Sequence[ProposedFiel
 
 
 def _field(field: ProposedField) -> list[str]:
-    remark = f"  # {field.remark}" if field.remark else ""
+    remark = f"  {_comment(field.remark)}" if field.remark else ""
     if field.missing:
-        return [f"# SKAL UDFYLDES: {field.target.title}. {field.remark}".rstrip(), f'# {field.target.key} = "…"']
+        todo = f"SKAL UDFYLDES: {field.target.title}. {field.remark}".rstrip()
+        return [_comment(todo), f'# {field.target.key} = "…"']
     if field.value is not None:
         return [f"{field.target.key} = {{ value = {toml_text(field.value)} }}{remark}"]
     column = toml_text(field.column or "")
@@ -80,10 +87,10 @@ def _codes(field: ProposedField, column: str) -> list[str]:
     known = {theirs: ours for theirs, ours in field.codes.items() if ours is not None}
     unknown = [theirs for theirs, ours in field.codes.items() if ours is None]
     pairs = ", ".join(f"{_key(theirs)} = {toml_text(ours)}" for theirs, ours in known.items())
-    lines = [f"# {field.remark}"] if field.remark else []
+    lines = [_comment(field.remark)] if field.remark else []
     if unknown:
         listed = ", ".join(map(toml_text, unknown))
-        lines.append(f"# SKAL UDFYLDES: skriv i codes, hvad disse værdier betyder hos os: {listed}")
+        lines.append(_comment(f"SKAL UDFYLDES: skriv i codes, hvad disse værdier betyder hos os: {listed}"))
     split = f"split = {toml_text(field.split)}, " if field.split else ""
     return [*lines, f"{field.target.key} = {{ from = {column}, {split}codes = {{ {pairs} }} }}"]
 

@@ -150,9 +150,7 @@ class OutboxPortion(Portion):
                 return [int(number) for number in numbers]
         except (TypeError, ValueError, OverflowError):
             pass
-        message = (
-            f"Kolonnen »{self._wanted.sequence}« skal være et løbenummer, et helt tal der vokser. Ret »sequence«."
-        )
+        message = f"Kolonnen »{self._wanted.sequence}« skal være et løbenummer, et helt tal der vokser. Ret »sequence«."
         raise SourceError("wrong-column", message, place=self.place, column=self._wanted.sequence)
 
     def _unpacked(self, row: tuple[Any, ...], payload: int, header: Sequence[str]) -> tuple[Any, ...]:

@@ -17,7 +17,6 @@ class MarkOf(Protocol):
         """Return the mark. always: also when a person asked for all to be read anew: states must not come again."""
 
 
-
 class Done(NamedTuple):
     """What became of a portion's rows, by their numbers.
 

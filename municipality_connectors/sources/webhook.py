@@ -125,9 +125,7 @@ async def _document(request: Request) -> Any:
 
 def _answer(report: PublishReport) -> dict[str, Any]:
     """Return what a caller is told: how much was kept, and what is wrong with the rest."""
-    refusals = [
-        {key: value for key, value in row._asdict().items() if value is not None} for row in report.refusals
-    ]
+    refusals = [{key: value for key, value in row._asdict().items() if value is not None} for row in report.refusals]
     kept = report.new + report.changed + report.withdrawn
     return {"kept": kept, "unchanged": report.unchanged, "refused": report.refused, "refusals": refusals}
 

@@ -164,9 +164,7 @@ class Outbox:
                 _SETTLED,
                 [(state.thing.content, state.thing.time_us, state.data, self._book, *state.key) for state in taken],
             )
-            database.executemany(
-                f"DELETE FROM refused WHERE {_BY_KEY}", [(self._book, *state.key) for state in taken]
-            )
+            database.executemany(f"DELETE FROM refused WHERE {_BY_KEY}", [(self._book, *state.key) for state in taken])
             for refusal in refused:
                 self._set_aside(refusal, now_us)
             numbers = [(state.number,) for state in (*taken, *(refusal.state for refusal in refused))]
@@ -232,9 +230,7 @@ class Outbox:
             for number, own_us in rows:
                 revision, time_us = revision + 1, later(own_us, time_us)
                 database.execute("UPDATE outbox SET revision=?, time_us=? WHERE number=?", (revision, time_us, number))
-            database.execute(
-                f"UPDATE things SET revision=?, time_us=? WHERE {_BY_KEY}", (revision, time_us, *key)
-            )
+            database.execute(f"UPDATE things SET revision=?, time_us=? WHERE {_BY_KEY}", (revision, time_us, *key))
 
     def found(self, state: State, newest: Thing) -> None:
         """Strike out a state that the gateway turned out to have as its newest; durable on return."""

@@ -71,7 +71,11 @@ async def test_others_see_nothing_and_tell_nothing(
 @pytest.mark.parametrize(
     "change",
     [
-        {"waiting": -1}, {"waiting": "0"}, {"lastRun": "i går"}, {"problem": "Se række 7"}, {"message": "x"},
+        {"waiting": -1},
+        {"waiting": "0"},
+        {"lastRun": "i går"},
+        {"problem": "Se række 7"},
+        {"message": "x"},
         {"system": ""},
     ],
 )

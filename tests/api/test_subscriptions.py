@@ -386,9 +386,7 @@ async def test_a_stream_ends_when_its_subscription_is_deleted_elsewhere(
         kafka["keys"] = tmp_path / "a" / "instance.keys"
         async with a_gateway(tmp_path / "b", forwarder=False, **kafka) as (other, other_client):
             second = Desk(other, other_client)
-            streams = [
-                asyncio.create_task(second.ask("GET", f"/{one['id']}/stream")) for one in (subscription, kept)
-            ]
+            streams = [asyncio.create_task(second.ask("GET", f"/{one['id']}/stream")) for one in (subscription, kept)]
             async with asyncio.timeout(20):
                 while DELIVERED_TWO not in (await other_client.get("/metrics")).text:  # noqa: ASYNC110  # it tells nobody
                     await asyncio.sleep(0.1)

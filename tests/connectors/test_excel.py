@@ -209,9 +209,7 @@ def test_a_bomb_of_many_members_or_much_text_is_refused(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("part", ["xl/styles.xml", "xl/workbook.xml", "xl/theme/theme1.xml"])
-def test_a_part_that_holds_no_rows_is_never_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
+def test_a_part_that_holds_no_rows_is_never_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """Styles of 40 MB take 776 MB to be read. The rows themselves may be as many as ever; lowered here."""
     path = write_rows(tmp_path / "a.xlsx", ["Id"], [["1" * 60_000]])
     monkeypatch.setattr(archive, "PART_BYTES_MAX", 20_000)

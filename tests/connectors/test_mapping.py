@@ -294,6 +294,8 @@ _ALIKE: list[Cell] = [
     1, 1.0, True, 46_000, 46_000.0, "1", "Ja", "Åben", "46000", datetime(2026, 11, 20, 8, 0), date(2026, 11, 20),
     datetime(2026, 11, 20, 8, 0, tzinfo=UTC), datetime(2026, 11, 20, 9, 0, tzinfo=timezone(timedelta(hours=1))),
 ]  # fmt: skip
+
+
 @pytest.mark.parametrize("cells", [_ALIKE, _ALIKE[::-1]], ids=["one way", "the other way"])
 @pytest.mark.parametrize("key", ["registeredAt", "startDate", "positions", "title", "status", "startAsap"])
 def test_what_was_read_before_changes_nothing(key: str, cells: list[Cell]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -216,6 +216,8 @@ TITLES = st.lists(
 )  # fmt: skip
 
 
+@example(["Dato"], [["24.11.2026 10:00"], ["\x08"]])
+@example(["Dato"], [["24.11.2026 10:00"], ["\nposition = 1\n#"]])
 @given(TITLES, st.lists(st.lists(st.none() | st.text(max_size=10) | st.integers(), max_size=12), max_size=3))
 def test_whatever_a_source_holds_a_file_comes_of_it(header: list[str], rows: list[list[Any]]) -> None:
     """That is TOML, uses each column at most once, and none that speaks of citizens or is internal."""
@@ -228,3 +230,4 @@ def test_whatever_a_source_holds_a_file_comes_of_it(header: list[str], rows: lis
     assert len(used) == len(set(used))
     assert not {"CPR", "Borgers navn", "Intern note"} & set(used)
     assert written["publish"][0]["type"] == sheet.name
+    assert "position" not in written["publish"][0]["fields"]

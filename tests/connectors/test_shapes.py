@@ -89,9 +89,7 @@ def without(value: Any, cut: set[tuple[str, ...]], above: tuple[str, ...] = ()) 
         return [without(item, cut, above) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: without(below, cut, (*above, name)) for name, below in value.items() if (*above, name) not in cut
-    }
+    return {name: without(below, cut, (*above, name)) for name, below in value.items() if (*above, name) not in cut}
 
 
 @given(st.data())
@@ -106,9 +104,7 @@ def test_whatever_leaves_an_agreement_cuts_all_shapes_and_rows_come_of_it(data: 
         assert orjson.dumps([job_posting(event), dfdg_order(event)])
 
 
-@pytest.mark.parametrize(
-    ("hours", "shown"), [({"min": 20}, "20 timer/uge"), ({"max": 37}, "37 timer/uge"), ({}, None)]
-)
+@pytest.mark.parametrize(("hours", "shown"), [({"min": 20}, "20 timer/uge"), ({"max": 37}, "37 timer/uge"), ({}, None)])
 def test_half_of_the_hours_is_shown_as_it_is(hours: dict[str, int], shown: str | None) -> None:
     """An agreement may share one of the two."""
     data = {"jobOrderId": "JO-1", "status": "open", "hoursPerWeek": hours}

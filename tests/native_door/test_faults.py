@@ -41,9 +41,7 @@ async def test_a_header_whose_name_is_no_text(struer: Municipality) -> None:
     assert (item["offset"], item["problem"]["type"]) == (0, "/problems/unsupported-media-type")
 
 
-async def test_what_a_mailbox_let_go_of_unread_is_told(
-    tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str
-) -> None:
+async def test_what_a_mailbox_let_go_of_unread_is_told(tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str) -> None:
     """No gateway took it in for longer than the mailbox keeps it: its participant learns which messages are lost."""
     changes: dict[str, Any] = {"kafka_bootstrap": kafka_bootstrap, "kafka": {"prefix": kafka_prefix}}
     async with a_gateway(tmp_path, **changes) as (gateway, client):

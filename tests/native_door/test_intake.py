@@ -131,9 +131,7 @@ async def test_a_bomb_is_refused_by_the_broker(struer: Municipality) -> None:
         }
     )
     failures: list[object] = []
-    producer.produce(
-        f"{struer.prefix}in.0671", bytes(50_000_000), on_delivery=lambda error, _: failures.append(error)
-    )
+    producer.produce(f"{struer.prefix}in.0671", bytes(50_000_000), on_delivery=lambda error, _: failures.append(error))
     producer.flush(20)
     assert failures[0] is not None
     event = an_event()

@@ -70,9 +70,7 @@ def test_a_kafka_consumer_reads_what_a_replay_gives(published: Instance, kafka_b
 
 
 @pytest.mark.parametrize("topic", list(TOPICS))
-def test_the_cloudevents_headers_say_what_the_value_says(
-    published: Instance, kafka_bootstrap: str, topic: str
-) -> None:
+def test_the_cloudevents_headers_say_what_the_value_says(published: Instance, kafka_bootstrap: str, topic: str) -> None:
     """The SDK reads the message as structured, and each `ce_` header has the event's attribute."""
     for message in consumed(kafka_bootstrap, published.prefix + topic, len(SUBJECTS)):
         headers = {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}

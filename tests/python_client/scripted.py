@@ -65,5 +65,3 @@ def a_server(*answers: Answer | Callable[[bytes], Answer]) -> Iterator[tuple[Cli
         server.shutdown()
         server.server_close()
         thread.join()
-
-

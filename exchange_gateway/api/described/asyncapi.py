@@ -108,9 +108,7 @@ def _mailbox(prefix: str) -> Node:
         "servers": [{"$ref": "#/servers/kafka"}],
         "parameters": {"participant": {"description": "Yours, such as 0671.", "examples": [examples.STRUER]}},
         "messages": {
-            name: _message(name)
-            for names in ([_structured(one), _binary(one)] for one in EventName)
-            for name in names
+            name: _message(name) for names in ([_structured(one), _binary(one)] for one in EventName) for name in names
         },
         "bindings": {"kafka": {"partitions": 1, "bindingVersion": "0.5.0"}},
     }

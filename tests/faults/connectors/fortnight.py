@@ -118,18 +118,13 @@ def _write(folder: Path, count: int) -> None:
         first = before[0] if before else 0
         database.executemany(
             "INSERT INTO udbakke (sagsnr, status, indhold) VALUES (?,?,?)",
-            [
-                (*_change_of(number), '{"t": "Ordre", "f": "Smed", "a": 2}')
-                for number in range(first, first + count)
-            ],
+            [(*_change_of(number), '{"t": "Ordre", "f": "Smed", "a": 2}') for number in range(first, first + count)],
         )
 
 
 def _run(folder: Path, token: str, now_us: int) -> PublishReport:
     connector = load_connector(folder / "udbakke.toml")
-    return run_once(
-        connector, token, habits=Habits(), registry=REGISTRY, clock_us=lambda: now_us, patience_s=0.0
-    )
+    return run_once(connector, token, habits=Habits(), registry=REGISTRY, clock_us=lambda: now_us, patience_s=0.0)
 
 
 def _waiting(folder: Path) -> int:

@@ -54,9 +54,7 @@ def run(
             served.kill()
 
 
-async def _listen(
-    gateways: list[Served], arguments: list[str], streams: int, times: int, between_s: float
-) -> Findings:
+async def _listen(gateways: list[Served], arguments: list[str], streams: int, times: int, between_s: float) -> Findings:
     ports = [port_of(served) for served in gateways]
     source = Source(gateways[0].data, ports, int(PER_S * between_s * times))
     audience = Audience(ports, source)

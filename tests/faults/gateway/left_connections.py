@@ -82,16 +82,18 @@ async def _left(
 ) -> Findings:
     found = Findings(manner)
     left: list[asyncio.StreamWriter] = []
-    others = asyncio.create_task(_others(served, found, head, publisher))
+    enough = asyncio.Event()
+    others = asyncio.create_task(_others(served, found, head, publisher, enough))
     for begin in range(0, connections, OPENING_AT_ONCE):
         number = min(OPENING_AT_ONCE, connections - begin)
         left += await _opened(port_of(served), request, number)
     found.opened = len(left)
     await asyncio.sleep(seconds)
+    # Whoever waits for an answer gets it, or fails by its own time limit, while the connections are still there.
+    enough.set()
+    await others
     for writer in left:
         writer.transport.abort()
-    others.cancel()
-    await asyncio.gather(others, return_exceptions=True)
     return found
 
 
@@ -108,14 +110,16 @@ async def _opened(port: int, request: bytes, number: int) -> Sequence[asyncio.St
     return [writer for writer in await asyncio.gather(*(one() for _ in range(number))) if writer is not None]
 
 
-async def _others(served: Served, found: Findings, head: Head, publisher: dict[str, str]) -> None:
+async def _others(
+    served: Served, found: Findings, head: Head, publisher: dict[str, str], enough: asyncio.Event
+) -> None:
     """Publish and list, each time on a connection of its own, and look at the gateway's memory and files.
 
     A connection that rests may be closed for a newcomer: whoever keeps one has to be ready to open it anew.
     """
     process = Path(f"/proc/{served.process.pid}")
     reader = {"Authorization": head.get("/").decode().split("Authorization: ")[1].split("\r\n")[0]}
-    while True:
+    while not enough.is_set():
         began = time.monotonic()
         try:
             once = httpx.Limits(max_keepalive_connections=0)
