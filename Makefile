@@ -35,6 +35,8 @@ lint: setup
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 
+# Brokers that live for minutes: compiling Java once and simply takes a third off their start, a tenth off the suite.
+test-suite: export JDK_JAVA_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 test-suite: setup
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not outside" $(ARGS)
 
