@@ -1,6 +1,5 @@
 """Where benchmarks take place: a scratch folder, a Kafka, the gateway and the comparators as processes."""
 
-import json
 import secrets
 import shutil
 import subprocess
@@ -15,8 +14,11 @@ from bench.events import PUBLISHER
 from bench.load import Plan
 from bench.processes import Server, ServerFailed, free_port
 from broker_adapters import local_kafka
+from exchange_gateway.agreements import packaged_agreements
+from exchange_gateway.cli.agreements import put
 from exchange_gateway.cli.running import make_token
 from exchange_gateway.core.access import Role
+from kommunebro import Client
 
 LogKind = Literal["kafka", "embedded"]
 LOGS: tuple[LogKind, ...] = ("embedded", "kafka")
@@ -127,13 +129,9 @@ def token(data: Path, role: str, *, participant: str = PUBLISHER, represents: Se
 
 def load_alliances(server: Server, data: Path, agreements: Sequence[dict[str, object]] = ()) -> None:
     """Load `agreements`, or those that come with the product, into a running gateway."""
-    where = ("--to", f"http://127.0.0.1:{server.port}", "--data", str(data))
-    if not agreements:
-        run_command(kommunebro("alliances", "load", *where))
-    for agreement in agreements:
-        file = data / f"agreement-{agreement['id']}.json"
-        file.write_text(json.dumps(agreement))
-        run_command(kommunebro("alliances", "load", str(file), *where))
+    with Client(f"http://127.0.0.1:{server.port}", token(data, "operator", participant="drift")) as client:
+        for agreement in agreements or packaged_agreements():
+            put(client, agreement)
 
 
 def bench_agreement(number: int, members: Sequence[str]) -> dict[str, object]:

@@ -16,8 +16,11 @@ from typing import Any
 
 import httpx
 
+from exchange_gateway.agreements import packaged_agreements
+from exchange_gateway.cli.agreements import put
 from exchange_gateway.cli.running import make_token
 from exchange_gateway.core.access import Role
+from kommunebro import Client
 
 START_TIMEOUT_S = 40.0
 KOMMUNEBRO = str(Path(sys.executable).with_name("kommunebro"))
@@ -123,3 +126,11 @@ def replayed(served: Served, **filters: str) -> list[dict[str, Any]]:
     answer = httpx.get(f"{served.url}/v1/audit/records", params=filters, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def load_alliances(served: Served) -> None:
+    """Give a gateway the agreements that ship with it, as the command does; a process for it would take a second."""
+    operator = bearer(served.data, "drift", "operator")["Authorization"].removeprefix("Bearer ")
+    with Client(served.url, operator) as client:
+        for agreement in packaged_agreements():
+            put(client, agreement)

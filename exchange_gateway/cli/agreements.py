@@ -89,7 +89,7 @@ def load(
 
     agreements = _read(file)
     with remote.gateway(to, remote.bearer(token, data, participant, [Role.OPERATOR])) as client:
-        done = [(agreement["id"], _put(client, agreement)) for agreement in agreements]
+        done = [(agreement["id"], put(client, agreement)) for agreement in agreements]
     if as_json:
         typer.echo(json.dumps([{"id": alliance, "result": result} for alliance, result in done]))
         return
@@ -114,7 +114,7 @@ def _read(file: Path | None) -> list[dict[str, Any]]:
     return agreements
 
 
-def _put(client: "Client", agreement: dict[str, Any]) -> str:
+def put(client: "Client", agreement: dict[str, Any]) -> str:
     """Write one agreement; returns `created`, `changed` or `unchanged`."""
     from kommunebro import NotFound  # noqa: PLC0415
 

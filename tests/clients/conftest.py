@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from schemas.packaged import examples
-from tests.processes import Served, bearer, run, serving
+from tests.processes import Served, bearer, load_alliances, serving
 
 _numbers = count(1)
 
@@ -40,8 +40,7 @@ class Desk:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("clients")
     with serving(folder / "data") as served:
-        loaded = run("alliances", "load", "--data", served.data, "--to", served.url)
-        assert loaded.returncode == 0, loaded.stderr
+        load_alliances(served)
         description = folder / "openapi.json"
         description.write_text(httpx.get(f"{served.url}/openapi.json").text)
         tokens = (bearer(served.data, "0671", "publisher"), bearer(served.data, "0657", "reader"))

@@ -31,7 +31,7 @@ from tests.connectors.databases import Database, PostgreSql
 from tests.connectors.sheets import messages
 from tests.connectors.test_shapes import shared
 from tests.connectors.test_sql import owner
-from tests.processes import Served, bearer, run, serving
+from tests.processes import Served, bearer, load_alliances, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "connectors"
 JOB_ORDERS = sheet_type(EventName.JOB_ORDER)
@@ -49,7 +49,7 @@ TABLE = (
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A gateway with the alliances."""
     with serving(tmp_path_factory.mktemp("town")) as served:
-        assert run("alliances", "load", "--data", served.data, "--to", served.url).returncode == 0
+        load_alliances(served)
         yield served
 
 

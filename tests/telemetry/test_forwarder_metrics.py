@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.processes import ENVIRONMENT, KOMMUNEBRO, bearer, run, serving
+from tests.processes import ENVIRONMENT, KOMMUNEBRO, bearer, load_alliances, run, serving
 from tests.support import an_event
 
 WITHIN_S = 40.0
@@ -26,7 +26,7 @@ def test_a_forwarder_alone_has_metrics(tmp_path: Path, kafka_bootstrap: str, kaf
     shared = ["--kafka", kafka_bootstrap, "--config", str(config)]
     data = tmp_path / "gateway"
     with serving(data, *shared, "--no-forwarder") as served:
-        assert run("alliances", "load", "--data", data, "--to", served.url).returncode == 0
+        load_alliances(served)
         headers = bearer(data, "0671", "publisher") | {"Content-Type": "application/cloudevents+json"}
         assert httpx.post(f"{served.url}/v1/events", json=an_event("0671"), headers=headers).status_code == 201
         command = [KOMMUNEBRO, "forward", *shared, "--data", str(tmp_path / "forwarder")]

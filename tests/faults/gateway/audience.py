@@ -16,18 +16,12 @@ import httpx
 from bench.events import Head, Template
 from bench.ground import new_run
 from bench.subscribers import Arrivals, Stream, Subscription, open_stream, subscribe
-from tests.processes import Served, bearer, replayed, run
+from tests.processes import Served, bearer, replayed
 
 PUBLISHER, PARTNER = "0671", "0657"
 SUBSCRIPTIONS = 20
 AGAIN_S = 0.2
 TOPIC = "alliance.vestalliancen.job-order"
-
-
-def load_alliances(served: Served) -> None:
-    """Give a gateway the agreements that ship with it."""
-    loaded = run("alliances", "load", "--to", served.url, "--data", served.data)
-    assert loaded.returncode == 0, loaded.stderr
 
 
 def port_of(served: Served) -> int:

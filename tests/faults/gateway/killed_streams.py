@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker_adapters import local_kafka
-from tests.faults.gateway.audience import Audience, Source, head_for, load_alliances, port_of
-from tests.processes import Served, free_port, start
+from tests.faults.gateway.audience import Audience, Source, head_for, port_of
+from tests.processes import Served, free_port, load_alliances, start
 
 PER_S = 50
 BETWEEN_S = 3.0

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 
 from broker_adapters import local_kafka
-from tests.faults.gateway.audience import PARTNER, PUBLISHER, TOPIC, load_alliances, port_of
-from tests.processes import Served, bearer, replayed, serving
+from tests.faults.gateway.audience import PARTNER, PUBLISHER, TOPIC, port_of
+from tests.processes import Served, bearer, load_alliances, replayed, serving
 from tests.support import an_event
 
 EVENTS_PER_LIFE = 40

@@ -20,8 +20,8 @@ import httpx
 
 from bench.events import Head
 from bench.subscribers import subscribe
-from tests.faults.gateway.audience import PUBLISHER, head_for, load_alliances, log_lines, port_of
-from tests.processes import Served, bearer, serving
+from tests.faults.gateway.audience import PUBLISHER, head_for, log_lines, port_of
+from tests.processes import Served, bearer, load_alliances, serving
 from tests.support import an_event
 
 MANNERS = ("silent", "half", "stream")

@@ -23,7 +23,7 @@ import httpx
 from confluent_kafka import Producer
 
 from broker_adapters import local_kafka
-from tests.processes import Served, bearer, free_port, replayed, run, start
+from tests.processes import Served, bearer, free_port, load_alliances, replayed, start
 from tests.support import an_event
 
 BAD_EVERY = 50
@@ -75,9 +75,7 @@ class Stage:
 
     def load(self) -> None:
         """Load the alliances, and wait for the mailbox."""
-        token = bearer(self._data, "drift", "operator")["Authorization"].removeprefix("Bearer ")
-        loaded = run("alliances", "load", "--to", self.served.url, "--token", token)
-        assert loaded.returncode == 0, loaded.stderr
+        load_alliances(self.served)
         producer = Producer({"bootstrap.servers": self.bootstrap})
         while "in.0671" not in producer.list_topics(timeout=10).topics:
             time.sleep(0.1)

@@ -20,7 +20,7 @@ import hypothesis
 import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.processes import Served, bearer, run, serving
+from tests.processes import Served, bearer, load_alliances, serving
 from tests.support import SCHEMAS
 
 ROLES = ("publisher", "reader", "auditor", "operator")
@@ -46,8 +46,7 @@ def gateway() -> Iterator[tuple[Served, dict[str, str]]]:
         config.write_text(BRIEF)
         with serving(data, "--config", str(config)) as served:
             headers = bearer(data, "0671", *ROLES)
-            loaded = run("alliances", "load", "--data", data, "--to", served.url)
-            assert loaded.returncode == 0, loaded.stderr
+            load_alliances(served)
             for file in sorted(PUBLISHED.parent.glob("struer-*.json")):
                 kind = {"Content-Type": "application/cloudevents+json"}
                 answer = httpx.post(f"{served.url}/v1/events", content=file.read_bytes(), headers=headers | kind)

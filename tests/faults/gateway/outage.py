@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from broker_adapters import local_kafka
-from tests.processes import Served, bearer, replayed, run, serving
+from tests.processes import Served, bearer, load_alliances, replayed, serving
 from tests.support import an_event
 
 PUBLISH_DEADLINE_S = 3.0
@@ -58,8 +58,7 @@ def campaign(folder: Path, outage_s: float) -> Findings:
     config.write_text(f"[limits]\npublish_timeout_s = {PUBLISH_DEADLINE_S}\n")
     try:
         with serving(folder / "data", "--kafka", bootstrap, "--config", str(config)) as served:
-            loaded = run("alliances", "load", "--to", served.url, "--data", served.data)
-            assert loaded.returncode == 0, loaded.stderr
+            load_alliances(served)
             return _under_load(served, kafka, outage_s)
     finally:
         local_kafka.kill(kafka)

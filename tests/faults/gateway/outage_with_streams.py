@@ -19,8 +19,8 @@ from pathlib import Path
 from bench.connection import Answer, ConnectionLost, Pool
 from bench.subscribers import Arrivals, Subscription
 from broker_adapters import local_kafka
-from tests.faults.gateway.audience import Audience, Source, head_for, load_alliances, log_lines, port_of
-from tests.processes import Served, serving
+from tests.faults.gateway.audience import Audience, Source, head_for, log_lines, port_of
+from tests.processes import Served, load_alliances, serving
 
 PER_S = 50
 WARM_UP_S = 2.0

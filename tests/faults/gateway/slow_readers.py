@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import percentile
-from tests.faults.gateway.audience import Audience, Source, head_for, load_alliances, log_lines, port_of
-from tests.processes import Served, serving
+from tests.faults.gateway.audience import Audience, Source, head_for, log_lines, port_of
+from tests.processes import Served, load_alliances, serving
 
 WAITING_EVENTS = 2_000
 """Published before: 4 MB, more than the system keeps for a client."""
