@@ -1,7 +1,6 @@
 """What pulling, streaming and managing subscriptions share: whose it is, its cursor, and what comes next."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,9 +18,6 @@ from schemas.identifiers import TYPE_PREFIX, InvalidIdentifier
 
 if TYPE_CHECKING:
     from exchange_gateway.main import Gateway
-
-RECORDED = b'"recordedtime":"'
-"""As the gateway itself writes it, so without a space."""
 
 LOOK_BYTES = 64 * 1024
 """How much is read to see whether, and since when, something follows."""
@@ -151,28 +147,10 @@ def tell_delivered(
 ) -> None:
     """Count events that a subscriber is handed, and how long they were on their way; make their spans."""
     gateway.metrics.count(gateway.metrics.delivered, (door,), len(records))
-    now_s = gateway.clock.now_us() / 1e6
-    for record in records:
-        gateway.metrics.delivery_seconds.add(now_s - recorded_s(record), label=door)
+    taken_in = gateway.delivery.taken_in.seconds(records)
+    gateway.metrics.delivery_seconds.add_since(taken_in, gateway.clock.now_us() / 1e6, label=door)
     if gateway.tracing is not None:
         gateway.tracing.delivered(records, door=door, subscription=subscription_id, asked=asked)
-
-
-def recorded_s(record: Record) -> float:
-    """Return when the gateway took an event in (UTC seconds); of one that the forwarder made, when that was written.
-
-    Looked for and not parsed: a page has a thousand events.
-    """
-    begin = record.value.rfind(RECORDED)
-    if begin < 0:
-        return record.recorded_at_ms / 1000
-    begin += len(RECORDED)
-    return _instant(record.value[begin : record.value.index(b'"', begin)])
-
-
-@lru_cache(maxsize=4096)
-def _instant(text: bytes) -> float:
-    return parse_time(text.decode()) / 1e6
 
 
 def spliced(head: dict[str, Any], events: Iterable[bytes]) -> bytes:

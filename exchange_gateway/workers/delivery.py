@@ -9,11 +9,20 @@ from broker_adapters.log import READ_RECORDS, Log, OffsetOutOfRange, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.agreements import AgreementBook
-from exchange_gateway.core.subscriptions import EARLIEST, LATEST, Cursor, Subscription, owner_of, wanted_topics
+from exchange_gateway.core.subscriptions import (
+    EARLIEST,
+    LATEST,
+    Cursor,
+    Subscription,
+    is_of,
+    owner_prefix,
+    wanted_topics,
+)
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.fresh_topics import FreshTopics
 from exchange_gateway.workers.recent import RECENT_S
 from exchange_gateway.workers.tail import Tail
+from exchange_gateway.workers.taken_in import TakenIn
 
 PAGE_BYTES = 4 * 1024 * 1024
 READ_TIMEOUT_S = 5.0
@@ -61,6 +70,7 @@ class Delivery:
 
     def __init__(self, log: Log, books: BookKeeper, tail: Tail, clock: Clock) -> None:
         self._log, self._books, self._tail, self._clock = log, books, tail, clock
+        self.taken_in = TakenIn()
         self._fresh_topics = FreshTopics(log)
         self._there: frozenset[str] = frozenset()
         self._recent: dict[tuple[object, ...], frozenset[str]] = {}
@@ -191,7 +201,8 @@ class _Reading:
     def __init__(self, subscription: Subscription, reader: Principal, page: Page, limit: int, bytes_max: int) -> None:
         self.page = page
         self.bytes_left = bytes_max
-        self._wanted, self._own = subscription.wanted, reader.participants
+        self._wanted = subscription.wanted
+        self._own = tuple(owner_prefix(participant) for participant in reader.participants)
         self._limit = limit
 
     @property
@@ -217,7 +228,7 @@ class _Reading:
                 places |= {left.topic: left.offset for left in reversed(records[index:])}
                 taken = index
                 break
-            if owner_of(record) not in own and lets_through(record):
+            if not is_of(record, own) and lets_through(record):
                 kept.append(record)
                 room -= 1
                 self.bytes_left -= len(record.value)

@@ -2,7 +2,7 @@
 
 from exchange_gateway.core.subscriptions.book import Moved, Reading, SubscriptionBook
 from exchange_gateway.core.subscriptions.cursors import BadCursor, Cursor, CursorSigner
-from exchange_gateway.core.subscriptions.matching import Filter, owner_of
+from exchange_gateway.core.subscriptions.matching import Filter, is_of, owner_of, owner_prefix
 from exchange_gateway.core.subscriptions.model import EARLIEST, LATEST, Subscription, short_name, wanted_topics
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "Reading",
     "Subscription",
     "SubscriptionBook",
+    "is_of",
     "owner_of",
+    "owner_prefix",
     "short_name",
     "wanted_topics",
 ]
