@@ -131,6 +131,8 @@ class Delivery:
         `CursorExpired`, `CursorAhead`.
         """
         ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
+        # How far it is read; the lag is told by where the topics end.
+        until = dict(ends)
         page = Page([], dict(cursor.positions))
         behind: dict[str, int] = {}
         # Shuffled, so that a page that is filled by one topic does not always leave out the same others.
@@ -141,12 +143,12 @@ class Delivery:
             if place < ends[topic]:
                 behind[topic] = place
                 if patient and self._tail.covers(topic, place) and self._may_wait(topic, place):
-                    ends[topic] = self._tail.end(topic)
+                    until[topic] = self._tail.end(topic)
         reading = _Reading(subscription, reader, page, limit, bytes_max)
-        for topic in [topic for topic, place in behind.items() if self._covers(topic, place, ends[topic])]:
-            self._from_tail(reading, topic, behind.pop(topic), ends[topic])
+        for topic in [topic for topic, place in behind.items() if self._covers(topic, place, until[topic])]:
+            self._from_tail(reading, topic, behind.pop(topic), until[topic])
         if behind and not reading.is_full:
-            await self._from_log(reading, behind, ends, cursor)
+            await self._from_log(reading, behind, until, cursor)
         page.lag_events = sum(max(0, end - page.positions.get(topic, 0)) for topic, end in ends.items())
         return page
 

@@ -1,0 +1,64 @@
+"""What one page of a subscription tells, where the gateway's own reader is a moment behind the log."""
+
+import asyncio
+from contextlib import suppress
+
+from broker_adapters.log import Log, NewRecord
+from exchange_gateway.clock import Clock
+from exchange_gateway.core.access import Principal, Role
+from exchange_gateway.core.subscriptions import Cursor
+from exchange_gateway.workers.agreements import BookKeeper
+from exchange_gateway.workers.delivery import Delivery, Page
+from exchange_gateway.workers.tail import Tail
+from tests.contract.stores import Store
+from tests.workers.test_subscriptions import TOPIC, subscription
+
+READER = Principal("0657", frozenset({Role.READER}))
+
+
+def record(number: int) -> NewRecord:
+    return NewRecord(b'{"number":%d}' % number, key=b"0671/1")
+
+
+async def followed(log: Log, tail: Tail, end: int) -> None:
+    """Let the tail come to an offset, and stop it there."""
+    running = asyncio.create_task(tail.run())
+    async with asyncio.timeout(20):
+        while tail.ends([TOPIC]).get(TOPIC, 0) < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def page(log: Log, tail: Tail, place: int, *, patient: bool) -> Page:
+    delivery = Delivery(log, BookKeeper(log), tail, Clock())
+    wanted = frozenset({TOPIC})
+    return await delivery.page(subscription(0), READER, wanted, Cursor(0, {TOPIC: place}), limit=100, patient=patient)
+
+
+async def test_the_lag_is_that_behind_the_log(store: Store) -> None:
+    """Also for who takes what is in memory and leaves the rest for the next time: its lag is no 0 that is exact."""
+    log = await store.open(TOPIC)
+    tail = Tail(log)
+    # It begins at the end of what is there.
+    await log.append(TOPIC, [record(0)])
+    await followed(log, tail, 1)
+    await log.append(TOPIC, [record(number) for number in range(1, 3)])
+    await followed(log, tail, 3)
+    await log.append(TOPIC, [record(number) for number in range(3, 7)])
+    some = await page(log, tail, 1, patient=True)
+    assert (len(some.records), some.positions, some.lag_events) == (2, {TOPIC: 3}, 4)
+    everything = await page(log, tail, 1, patient=False)
+    assert (len(everything.records), everything.positions, everything.lag_events) == (6, {TOPIC: 7}, 0)
+
+
+async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Store) -> None:
+    """On Kafka it is woken a moment later with everybody else; a file is looked into at once."""
+    log = await store.open(TOPIC)
+    tail = Tail(log)
+    await log.append(TOPIC, [record(0)])
+    await followed(log, tail, 1)
+    await log.append(TOPIC, [record(1)])
+    found = await page(log, tail, 1, patient=True)
+    assert (len(found.records), found.lag_events) == ((0, 1) if log.remote else (1, 0))
