@@ -123,7 +123,7 @@ _SENTENCES: dict[str, Callable[[_Place, Any], str]] = {
     "minItems": lambda place, least: f"{place} skal have mindst {least} udfyldt.",
     "pattern": lambda place, pattern: f"{place} skal være {PATTERNS[pattern]}.",
     "modulus-11": lambda place, _: (
-        f"{place} findes ikke: kontrolcifferet passer ikke. Se efter, om et ciffer er tastet forkert."
+        f"Nummeret i {place} findes ikke: kontrolcifferet passer ikke. Se efter, om et ciffer er tastet forkert."
     ),
     "register": lambda place, _: f"{place} er ikke en kendt kommunekode.",
     "cpr": lambda place, _: (

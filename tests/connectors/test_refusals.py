@@ -45,7 +45,7 @@ def order_sheet(tmp_path: Path, **cells: Any) -> Path:
         ("Titel", "x" * 101, "schema-violation", "højst have 100 tegn"),
         ("Antal stillinger", 0, "schema-violation", "mindst 1"),
         ("Antal stillinger", "flere", "bad-cell", "ikke et tal"),
-        ("CVR-nummer", 93100019, "schema-violation", "kontrolcifferet passer ikke"),
+        ("CVR-nummer", 93100019, "schema-violation", "Nummeret i 'CVR-nummer' findes ikke: kontrolcifferet"),
         ("CVR-nummer", "931000", "bad-cell", "8 cifre"),
         ("Arbejdsstedets kommune", "9999", "schema-violation", "kommunekode"),
         ("Startdato", "31-02-2027", "bad-cell", "ikke en dato"),
