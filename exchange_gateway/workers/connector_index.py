@@ -7,7 +7,7 @@ import apsw
 
 from broker_adapters.log import Record
 from exchange_gateway.core.connectors import ConnectorKey, key_of_record
-from exchange_gateway.workers.topic_index import TopicIndex
+from exchange_gateway.workers.topic_index import TopicIndex, of_participants
 from schemas.identifiers import CONNECTORS_TOPIC
 
 _KEY = "participant, system, name"
@@ -49,11 +49,10 @@ class ConnectorIndex(TopicIndex):
         return await self.in_thread(self._page, participants, after, limit)
 
     def _page(self, participants: Iterable[str] | None, after: ConnectorKey | None, limit: int) -> list[Told]:
-        whose = None if participants is None else sorted(participants)
-        among = "" if whose is None else f" AND participant IN ({', '.join('?' * len(whose))})"
+        theirs, whose = of_participants(participants)
         rows = self.opened().execute(
-            f"SELECT {_KEY}, recorded_at_ms, value FROM connector WHERE ({_KEY}) > (?, ?, ?){among}"  # noqa: S608
+            f"SELECT {_KEY}, recorded_at_ms, value FROM connector WHERE ({_KEY}) > (?, ?, ?) AND {theirs}"  # noqa: S608
             f" ORDER BY {_KEY} LIMIT ?",
-            (*(after or ("", "", "")), *(whose or ()), limit),
+            (*(after or ("", "", "")), *whose, limit),
         )
         return [Told(ConnectorKey(*key), recorded_at_ms, value) for *key, recorded_at_ms, value in rows]

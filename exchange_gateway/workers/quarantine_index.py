@@ -7,7 +7,7 @@ import apsw
 
 from broker_adapters.log import Record
 from exchange_gateway.core.quarantine import participant_of
-from exchange_gateway.workers.topic_index import TopicIndex
+from exchange_gateway.workers.topic_index import TopicIndex, of_participants
 from schemas.identifiers import QUARANTINE_TOPIC
 
 
@@ -50,11 +50,10 @@ class QuarantineIndex(TopicIndex):
         return await self.in_thread(self._page, participants, since_ms, before, limit)
 
     def _page(self, participants: Iterable[str] | None, since_ms: int, before: int | None, limit: int) -> list[Entry]:
-        whose = None if participants is None else sorted(participants)
-        among = "" if whose is None else f"participant IN ({', '.join('?' * len(whose))}) AND "
+        theirs, whose = of_participants(participants)
         rows = self.opened().execute(
-            f"SELECT offset, recorded_at_ms, value FROM entry WHERE {among}offset < ? AND recorded_at_ms >= ?"  # noqa: S608
+            f"SELECT offset, recorded_at_ms, value FROM entry WHERE {theirs} AND offset < ? AND recorded_at_ms >= ?"  # noqa: S608
             " ORDER BY offset DESC LIMIT ?",
-            (*(whose or ()), 2**62 if before is None else before, since_ms, limit),
+            (*whose, 2**62 if before is None else before, since_ms, limit),
         )
         return [Entry(*row) for row in rows]

@@ -5,7 +5,7 @@ The file can be thrown away at any time.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,6 +20,14 @@ PAUSE_S = 0.02
 """After each batch: publishing goes first."""
 
 T = TypeVar("T")
+
+
+def of_participants(participants: Iterable[str] | None) -> tuple[str, list[str]]:
+    """Return an SQL condition on the column `participant`, and its values. None: everybody's."""
+    if participants is None:
+        return "TRUE", []
+    whose = sorted(participants)
+    return f"participant IN ({', '.join('?' * len(whose))})", whose
 
 
 class TopicIndex(ABC):
