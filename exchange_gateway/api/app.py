@@ -31,7 +31,7 @@ from exchange_gateway.api.described import describe
 from exchange_gateway.api.direct import SEND, Reply
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
-from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled, usual_pull
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, PullResponse, Waiting, pulled, sent_whole, usual_pull
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import Seldom, log_event
@@ -81,7 +81,7 @@ class App:
             elif (pull := usual_pull(scope)) is not None:
                 route = PATH_OF_PULLS
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
-                    await self._pull(pull, scope, receive, answer)
+                    await self._pull(pull, scope, receive, answer, request_id)
             else:
                 scope[SEND] = answer
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -137,10 +137,13 @@ class App:
 
         return self._publish.submit(scope["headers"], body, answered)
 
-    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer", request_id: str) -> None:
         reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
-        response = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
-        await response(scope, receive, answer)  # type: ignore[arg-type]  # as above
+        body = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
+        if sent_whole(body, scope, request_id):
+            answer.status = 200
+        else:
+            await PullResponse(body, self.connections.answers)(scope, receive, answer)  # type: ignore[arg-type]
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem that was found outside of a task."""

@@ -19,8 +19,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from exchange_gateway.api.connections import Connections, refusal
 
-IS_GONE, SEND = "kommunebro.is_gone", "kommunebro.send"
-"""In a request's scope: whether its client is gone, and the way to it that no framework wraps."""
+SEND, REPLY = "kommunebro.send", "kommunebro.reply"
+"""In a request's scope: the way to its client that no framework wraps, and that of a whole answer (`Reply`)."""
 
 HEAD_BYTES_MAX = 128 * 1024
 """A request's line and headers; a cursor of 64 KiB can stand in either."""
@@ -62,6 +62,15 @@ class Reply:
     def send(self, status: int, headers: bytes, body: bytes) -> None:
         """Send an answer. headers: whole lines, without the body's length."""
         self._protocol.send_direct(self._cycle, status, headers, body)
+
+    def is_gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return bool(self._cycle.disconnected)
+
+    @property
+    def waits(self) -> bool:
+        """Whether more waits for the client already than is held for it."""
+        return self._protocol.flow.write_paused
 
     def hand_over(self, application: Application) -> None:
         """Have an ASGI application answer: for what is not usual after all."""
@@ -198,7 +207,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def start(self, cycle: Any, application: Application) -> None:
         """Start a request's task."""
-        cycle.scope[IS_GONE] = lambda: cycle.disconnected
+        cycle.scope[REPLY] = Reply(self, cycle)
         super()._start_asgi_task(cycle, application)
 
     def send_direct(self, cycle: Any, status: int, headers: bytes, body: bytes) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Send
 
 from exchange_gateway.api.common import LIST_DEFAULT, LIST_MAX
 from exchange_gateway.api.connections import AnswerRoom, Connections
-from exchange_gateway.api.direct import IS_GONE
+from exchange_gateway.api.direct import REPLY, Reply
 from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
     asked_trace,
@@ -36,6 +36,7 @@ SEARCH_S = 5.0
 """How long a pull looks at least for an event that the filter lets through, before it answers with none."""
 
 PIECE_BYTES = 64 * 1024
+_HEADERS = b"content-type: application/json\r\ncache-control: no-store\r\nx-request-id: %b\r\n"
 
 PATH_OF_PULLS = "/v1/subscriptions/{subscription_id}/events"
 _PATH = re.compile(r"/v1/subscriptions/([A-Za-z0-9_-]{1,64})/events")
@@ -62,7 +63,8 @@ class Waiting:
 
     def __init__(self, connections: Connections, scope: Scope) -> None:
         self.connections = connections
-        self.is_gone: Callable[[], bool] = scope.get(IS_GONE, bool)
+        reply: Reply | None = scope.get(REPLY)
+        self.is_gone: Callable[[], bool] = bool if reply is None else reply.is_gone
         self.scope = scope
 
 
@@ -104,8 +106,20 @@ class PullResponse(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
-async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> Response:
-    """Answer a pull. Raises `Problem`, `LogError`."""
+def sent_whole(body: bytes, scope: Scope, request_id: str) -> bool:
+    """Send the usual page, which is small, in one write; or do nothing and return False.
+
+    A write is a tenth of a pull, and the ordinary way takes one for the head and one for the body.
+    """
+    reply: Reply | None = scope.get(REPLY)
+    if reply is None or len(body) > PIECE_BYTES or reply.waits:
+        return False
+    reply.send(200, _HEADERS % request_id.encode(), body)
+    return True
+
+
+async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> bytes:
+    """Return the body of a pull's answer. Raises `Problem`, `LogError`."""
     subscription_id = pull.subscription_id
     one = await reading_of(gateway, reader, subscription_id)
     cursor = one.committed if pull.after is None else cursor_of(gateway, subscription_id, pull.after, "after")
@@ -120,8 +134,7 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Wai
         "lag": lag_of(gateway, page, one.subscription),
     }
     tell_delivered(gateway, "pull", subscription_id, page.records, asked_trace(gateway, waiting.scope))
-    body = spliced(head, [record.value for record in page.records])
-    return PullResponse(body, waiting.connections.answers)
+    return spliced(head, [record.value for record in page.records])
 
 
 async def _read(

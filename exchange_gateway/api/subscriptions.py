@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from exchange_gateway.api.authentication import principal, require
 from exchange_gateway.api.bodies import described, read_body
 from exchange_gateway.api.common import LIST_DEFAULT, After, Limit, Optional, only_known, page_of, problems, wrong
+from exchange_gateway.api.connections import Connections
 from exchange_gateway.api.problems import Problem
-from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, Waiting, pulled
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, PullResponse, Waiting, pulled
 from exchange_gateway.api.subscription_common import (
     answer_json,
     cursor_of,
@@ -198,8 +199,9 @@ async def pull_events(
 
     The same comes again until a cursor is committed, so nothing is lost if you fail in between.
     """
-    waiting = Waiting(request.app.state.connections, request.scope)
-    return await pulled(request.app.state.gateway, reader, Pull(subscription_id, limit, wait, after), waiting)
+    connections: Connections = request.app.state.connections
+    asked, waiting = Pull(subscription_id, limit, wait, after), Waiting(connections, request.scope)
+    return PullResponse(await pulled(request.app.state.gateway, reader, asked, waiting), connections.answers)
 
 
 @router.post(
