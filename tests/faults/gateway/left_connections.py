@@ -27,7 +27,12 @@ from tests.support import an_event
 MANNERS = ("silent", "half", "stream")
 PAUSE_S = 0.1
 ANSWER_WITHIN_S = 10.0
-OPENING_AT_ONCE = 200
+ROUNDS = 50
+"""Rounds in which the connections are opened, each of them all at once.
+
+They and somebody else share this process: whoever opens as many at once as the gateway takes leaves nobody the time to
+send what was connected for.
+"""
 TOLD = ("connections_exhausted", "places_taken", "client_cut_off")
 
 
@@ -84,9 +89,9 @@ async def _left(
     left: list[asyncio.StreamWriter] = []
     enough = asyncio.Event()
     others = asyncio.create_task(_others(served, found, head, publisher, enough))
-    for begin in range(0, connections, OPENING_AT_ONCE):
-        number = min(OPENING_AT_ONCE, connections - begin)
-        left += await _opened(port_of(served), request, number)
+    at_once = max(1, connections // ROUNDS)
+    for begin in range(0, connections, at_once):
+        left += await _opened(port_of(served), request, min(at_once, connections - begin))
     found.opened = len(left)
     await asyncio.sleep(seconds)
     # Whoever waits for an answer gets it, or fails by its own time limit, while the connections are still there.
