@@ -140,9 +140,9 @@ class App:
     async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer", request_id: str) -> None:
         reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
         body = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
-        if sent_whole(body, scope, request_id):
-            answer.status = 200
-        else:
+        answer.status = 200
+        if not sent_whole(body, scope, request_id):
+            answer.status = 0
             await PullResponse(body, self.connections.answers)(scope, receive, answer)  # type: ignore[arg-type]
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

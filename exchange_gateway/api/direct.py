@@ -212,6 +212,8 @@ class DirectProtocol(HttpToolsProtocol):
 
     def send_direct(self, cycle: Any, status: int, headers: bytes, body: bytes) -> None:
         """Send a whole answer at once, and go on as after any other."""
+        # Also where nobody is there any more: who began the answer in a task would be told that it never did.
+        cycle.response_started = cycle.response_complete = True
         if cycle.disconnected or self.transport.is_closing():
             return
         head = [STATUS_LINE[status]]
@@ -220,7 +222,6 @@ class DirectProtocol(HttpToolsProtocol):
         # A server that shuts down takes this away while the answer is awaited.
         closing = b"" if cycle.keep_alive else b"connection: close\r\n"
         head += (headers, closing, b"content-length: %d\r\n\r\n" % len(body), body)
-        cycle.response_started = cycle.response_complete = True
         self.transport.write(b"".join(head))
         if not cycle.keep_alive:
             self.transport.close()

@@ -144,15 +144,12 @@ async def _read(
     loop = asyncio.get_running_loop()
     began = loop.time()
     deadline = began + min(pull.wait_s, gateway.settings.limits.wait_s_max)
-    # It is looked before the turn: those who wait for one answer of a broker go on all at once, and if they had their
-    # turns already they would keep the loop busy together.
-    look = await gateway.delivery.look(one.subscription, reader)
     if pull.wait_s:
         await gateway.delivery.turn(WAIT_SLICE_S)
     patient = pull.wait_s > 0
     with waiting.connections.answers.reserved(PAGE_BYTES) as size:
-        page = await page_of_events(
-            gateway, reader, one.subscription, look, cursor, pull.limit, patient=patient, bytes_max=size
+        page, wanted = await page_of_events(
+            gateway, reader, one.subscription, cursor, pull.limit, patient=patient, bytes_max=size
         )
     while not page.records and (loop.time() < deadline or (page.lag_events and loop.time() - began < SEARCH_S)):
         if page.positions == cursor.positions:
@@ -160,10 +157,11 @@ async def _read(
             if loop.time() >= deadline or waiting.is_gone():
                 break
             slice_s = min(WAIT_SLICE_S, deadline - loop.time())
-            await gateway.delivery.wait(page.positions, look.wanted, slice_s)
+            await gateway.delivery.wait(page.positions, wanted, slice_s)
         # What the filter left out need not be looked at again.
         cursor = Cursor(cursor.epoch, page.positions)
-        look = await gateway.delivery.glance(one.subscription, reader)
         with waiting.connections.answers.reserved(PAGE_BYTES) as size:
-            page = await page_of_events(gateway, reader, one.subscription, look, cursor, pull.limit, bytes_max=size)
+            page, wanted = await page_of_events(
+                gateway, reader, one.subscription, cursor, pull.limit, fresh=False, bytes_max=size
+            )
     return cursor, page

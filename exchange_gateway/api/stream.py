@@ -101,8 +101,7 @@ async def stream_events(
     text = last_event_id or after
     cursor = one.committed if text is None else cursor_of(gateway, subscription_id, text, "Last-Event-ID")
     # Where the place is wrong, it is told as a problem, before the stream begins.
-    look = await gateway.delivery.look(one.subscription, reader)
-    await page_of_events(gateway, reader, one.subscription, look, cursor, 1, bytes_max=LOOK_BYTES)
+    await page_of_events(gateway, reader, one.subscription, cursor, 1, bytes_max=LOOK_BYTES)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     connections: Connections = request.app.state.connections
     connections.require_place()
@@ -163,11 +162,10 @@ async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, pla
         one = (await gateway.subscriptions.recent()).get(subscription_id)
         if one is None:
             raise not_there(subscription_id)
-        look = await gateway.delivery.glance(one.subscription, reader)
-        page = await page_of_events(
-            gateway, reader, one.subscription, look, place.cursor, PAGE_RECORDS, bytes_max=PAGE_BYTES
+        page, wanted = await page_of_events(
+            gateway, reader, one.subscription, place.cursor, PAGE_RECORDS, fresh=False, bytes_max=PAGE_BYTES
         )
-        place.wanted = None if page.lag_events else look.wanted
+        place.wanted = None if page.lag_events else wanted
     except LogError as error:
         if not error.retryable:
             raise

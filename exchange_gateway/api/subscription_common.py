@@ -12,7 +12,7 @@ from exchange_gateway.api.common import wrong
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.subscriptions import EARLIEST, LATEST, BadCursor, Cursor, Reading, Subscription
-from exchange_gateway.workers.delivery import PAGE_BYTES, CursorAhead, CursorExpired, Look, Page
+from exchange_gateway.workers.delivery import PAGE_BYTES, CursorAhead, CursorExpired, Page
 from schemas.event import parse_time
 from schemas.identifiers import TYPE_PREFIX, InvalidIdentifier
 
@@ -47,17 +47,19 @@ async def page_of_events(
     gateway: "Gateway",
     reader: Principal,
     subscription: Subscription,
-    look: Look,
     cursor: Cursor,
     limit: int,
     *,
+    fresh: bool = True,
     patient: bool = False,
     bytes_max: int = PAGE_BYTES,
-) -> Page:
-    """Return what comes next; see `Delivery.page`. Raises `Problem`, `LogError`."""
+) -> tuple[Page, frozenset[str]]:
+    """Return what comes next, and the topics that were read; see `Delivery.page`. Raises `Problem`, `LogError`."""
+    delivery = gateway.delivery
+    wanted = await delivery.wanted(subscription, reader, fresh=fresh)
     try:
-        return await gateway.delivery.page(
-            subscription, reader, look, cursor, limit=limit, bytes_max=bytes_max, patient=patient
+        page = await delivery.page(
+            subscription, reader, wanted, cursor, limit=limit, bytes_max=bytes_max, fresh=fresh, patient=patient
         )
     except CursorExpired as error:
         oldest = gateway.cursors.write(subscription.id, error.oldest)
@@ -65,6 +67,7 @@ async def page_of_events(
     except CursorAhead as error:
         detail = f"{error} Was the log restored from an older copy? Rewind, or go on from the committed cursor."
         raise Problem("bad-cursor", detail) from None
+    return page, wanted
 
 
 def not_there(subscription_id: str) -> Problem:
@@ -90,8 +93,7 @@ async def description(gateway: "Gateway", reader: Principal, one: Reading) -> di
     subscription = one.subscription
     lag = {"events": 0, "seconds": 0.0, "approximate": True}
     try:
-        look = await gateway.delivery.look(subscription, reader)
-        page = await page_of_events(gateway, reader, subscription, look, one.committed, 1, bytes_max=LOOK_BYTES)
+        page, _ = await page_of_events(gateway, reader, subscription, one.committed, 1, bytes_max=LOOK_BYTES)
     except Problem:
         # The place is no more: whoever pulls is told so, and here the rest is still true.
         page = None

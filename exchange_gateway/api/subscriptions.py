@@ -111,8 +111,8 @@ async def try_subscription(
     gateway: Gateway = request.app.state.gateway
     body = await read_body(request, NewSubscription, gateway.settings.limits.body_timeout_s)
     new = await _made(gateway, reader, body)
-    look = await gateway.delivery.look(new, reader)
-    found = await gateway.delivery.page(new, reader, look, Cursor(0, new.positions), limit=100_000)
+    wanted = await gateway.delivery.wanted(new, reader)
+    found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000)
     shown = [record.value for record in found.records[:limit]]
     head = {"lookedAt": found.looked_at, "found": len(found.records), "complete": found.lag_events == 0}
     return answer_json(spliced(head, shown))

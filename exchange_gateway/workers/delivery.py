@@ -65,18 +65,6 @@ class Page:
     newest_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a subscriber may read, there already or not, and where each of those topics ended when it was looked.
-
-    fresh: by the agreements and the log at that moment; else by what the gateway knew, which may be a second old.
-    """
-
-    wanted: frozenset[str]
-    ends: Mapping[str, int]
-    fresh: bool
-
-
 class Delivery:
     """Reads for all subscribers of a gateway."""
 
@@ -88,25 +76,20 @@ class Delivery:
         self._recent: dict[tuple[object, ...], frozenset[str]] = {}
         self._recent_until_s = 0.0
 
-    async def wanted(self, subscription: Subscription, reader: Principal) -> frozenset[str]:
-        """Return the topics that the subscriber may read now, there already or not. Raises `LogError`."""
-        return self._wanted(subscription, reader, await self._books.fresh())
+    async def wanted(self, subscription: Subscription, reader: Principal, *, fresh: bool = True) -> frozenset[str]:
+        """Return the topics that the subscriber may read now, there already or not. Raises `LogError`.
 
-    async def look(self, subscription: Subscription, reader: Principal) -> Look:
-        """Look what there is to read at this moment. Raises `LogError`."""
-        wanted = await self.wanted(subscription, reader)
-        return Look(wanted, await self._log.ends(await self._existing(wanted)), fresh=True)
-
-    async def glance(self, subscription: Subscription, reader: Principal) -> Look:
-        """See what there is to read by what the gateway knows already. Raises `LogError`."""
+        fresh: by the agreements in the log at this moment; else they may be a second old.
+        """
+        if fresh:
+            return self._wanted(subscription, reader, await self._books.fresh())
         book, now_s = await self._books.recent(), asyncio.get_running_loop().time()
         if now_s >= self._recent_until_s:
             self._recent, self._recent_until_s = {}, now_s + RECENT_S / 2
         wishes = (subscription.types, subscription.alliances, reader.participants)
         if wishes not in self._recent:
             self._recent[wishes] = self._wanted(subscription, reader, book)
-        wanted = self._recent[wishes]
-        return Look(wanted, self._tail.ends(wanted), fresh=False)
+        return self._recent[wishes]
 
     def _wanted(self, subscription: Subscription, reader: Principal, book: AgreementBook) -> frozenset[str]:
         now_us = self._clock.now_us()
@@ -133,22 +116,21 @@ class Delivery:
         self,
         subscription: Subscription,
         reader: Principal,
-        look: Look,
+        wanted: frozenset[str],
         cursor: Cursor,
         *,
         limit: int,
         bytes_max: int = PAGE_BYTES,
+        fresh: bool = True,
         patient: bool = False,
     ) -> Page:
-        """Return what comes next after a cursor, as far as the topics ended when it was looked, without waiting.
+        """Return what comes next after a cursor, without waiting.
 
-        patient: where the tail has something, the rest may come later. Raises `LogError`, `CursorExpired`,
-        `CursorAhead`.
+        wanted: the topics that the subscriber may read. fresh: everything that is in the log now is looked at; else
+        what the tail has come to. patient: where the tail has something, the rest may come later. Raises `LogError`,
+        `CursorExpired`, `CursorAhead`.
         """
-        ends = dict(look.ends)
-        if look.fresh:
-            # It may have gone on since.
-            ends |= {topic: end for topic, end in self._tail.ends(look.wanted).items() if end > ends.get(topic, 0)}
+        ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
         # How far it is read; the lag is told by where the topics end.
         until = dict(ends)
         page = Page([], dict(cursor.positions))
@@ -156,7 +138,7 @@ class Delivery:
         # Shuffled, so that a page that is filled by one topic does not always leave out the same others.
         for topic in random.sample(sorted(ends), len(ends)):
             place = cursor.positions.get(topic, 0)
-            if look.fresh and place > ends[topic]:
+            if fresh and place > ends[topic]:
                 raise CursorAhead(topic, place, ends[topic])
             if place < ends[topic]:
                 behind[topic] = place

@@ -22,34 +22,39 @@ class Recently:
     def __init__(self, refresh: Callable[[], Awaitable[object]], now_s: Callable[[], float] = time.monotonic) -> None:
         self._refresh, self._now_s = refresh, now_s
         self._call: asyncio.Task[None] | None = None
-        self._ended_s = float("-inf")
+        self._began_s = self._ended_s = float("-inf")
 
     async def refreshed(self) -> None:
         """Return when what is kept is recent enough. Raises what `refresh` raises, and then tries again next time.
 
         Raises `LogUnavailable` when that takes too long; it goes on for those who ask next.
         """
-        age_s = self._now_s() - self._ended_s
+        now_s = self._now_s()
+        age_s = now_s - self._ended_s
         if age_s < RECENT_S - AHEAD_S:
             return
-        if self._call is None:
-            self._call = asyncio.create_task(self._called())
-            self._call.add_done_callback(_heard)
         if age_s < RECENT_S:
+            # What is kept will still do: a log that fails at once is not asked again at once.
+            if now_s - self._began_s >= AHEAD_S:
+                self._under_way(now_s)
             return
         try:
             async with asyncio.timeout(PATIENCE_S):
                 # Whoever gives up must not take the answer from the others.
-                await asyncio.shield(self._call)
+                await asyncio.shield(self._under_way(now_s))
         except TimeoutError:
             raise LogUnavailable("The log does not answer.") from None
 
+    def _under_way(self, now_s: float) -> "asyncio.Task[None]":
+        if self._call is None or self._call.done():
+            self._began_s = now_s
+            self._call = asyncio.create_task(self._called())
+            self._call.add_done_callback(_heard)
+        return self._call
+
     async def _called(self) -> None:
-        try:
-            await self._refresh()
-            self._ended_s = self._now_s()
-        finally:
-            self._call = None
+        await self._refresh()
+        self._ended_s = self._now_s()
 
 
 def _heard(task: "asyncio.Task[None]") -> None:

@@ -7,14 +7,9 @@ each has its turn there are several events for it. Where few wait, nobody waits 
 
 import asyncio
 from collections.abc import Iterable
-from itertools import islice
 
 AT_ONCE = 16
 """So many are woken without a pause, after nobody was for a while."""
-
-IN_A_TURN = 2
-"""So many are woken in one turn of the loop. All else that goes on takes dozens of turns for an event on its way, so a
-turn has to be short."""
 
 SLICE_S = 0.004
 """The least time between two wakings that had to be put off."""
@@ -28,7 +23,7 @@ class Waking:
         self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}
         self._due: dict[asyncio.Future[None], None] = {}
         self._room, self._counted_s = float(AT_ONCE), 0.0
-        self._later: asyncio.Handle | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     async def wait(self, topics: Iterable[str], timeout_s: float, *, at_once: bool = False) -> None:
         """Return when one of the topics goes on and it is this one's turn, or after a while.
@@ -83,17 +78,13 @@ class Waking:
     def _wake_some(self, now_s: float) -> None:
         self._counted_s = now_s
         self._room = min(AT_ONCE, self._room)
-        for woken in list(islice(self._due, min(IN_A_TURN, int(self._room)))):
+        while self._due and self._room >= 1:
+            woken = next(iter(self._due))
             del self._due[woken]
             _end(woken)
             self._room -= 1
-        if not self._due:
-            return
-        loop = asyncio.get_running_loop()
-        if self._room >= 1:
-            self._later = loop.call_soon(self._wake_later)
-        else:
-            self._later = loop.call_later(max(SLICE_S, self._every_s), self._wake_later)
+        if self._due:
+            self._later = asyncio.get_running_loop().call_later(max(SLICE_S, self._every_s), self._wake_later)
 
 
 def _end(woken: "asyncio.Future[None]") -> None:

@@ -3,14 +3,12 @@
 import asyncio
 from contextlib import suppress
 
-import pytest
-
 from broker_adapters.log import Log, NewRecord
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.subscriptions import Cursor
 from exchange_gateway.workers.agreements import BookKeeper
-from exchange_gateway.workers.delivery import CursorAhead, Delivery, Look, Page
+from exchange_gateway.workers.delivery import Delivery, Page
 from exchange_gateway.workers.tail import Tail
 from tests.contract.stores import Store
 from tests.workers.test_subscriptions import TOPIC, subscription
@@ -35,8 +33,8 @@ async def followed(log: Log, tail: Tail, end: int) -> None:
 
 async def page(log: Log, tail: Tail, place: int, *, patient: bool) -> Page:
     delivery = Delivery(log, BookKeeper(log), tail, Clock())
-    look = Look(frozenset({TOPIC}), await log.ends([TOPIC]), fresh=True)
-    return await delivery.page(subscription(0), READER, look, Cursor(0, {TOPIC: place}), limit=100, patient=patient)
+    wanted = frozenset({TOPIC})
+    return await delivery.page(subscription(0), READER, wanted, Cursor(0, {TOPIC: place}), limit=100, patient=patient)
 
 
 async def test_the_lag_is_that_behind_the_log(store: Store) -> None:
@@ -64,19 +62,3 @@ async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Sto
     await log.append(TOPIC, [record(1)])
     found = await page(log, tail, 1, patient=True)
     assert (len(found.records), found.lag_events) == ((0, 1) if log.remote else (1, 0))
-
-
-async def test_what_came_since_it_was_looked_is_taken_along(store: Store) -> None:
-    """Whoever had to wait for its turn: a place beyond what was seen is not ahead, nor is what follows left out."""
-    log = await store.open(TOPIC)
-    tail = Tail(log)
-    await log.append(TOPIC, [record(0)])
-    await followed(log, tail, 1)
-    look = Look(frozenset({TOPIC}), await log.ends([TOPIC]), fresh=True)
-    await log.append(TOPIC, [record(number) for number in range(1, 4)])
-    await followed(log, tail, 4)
-    delivery = Delivery(log, BookKeeper(log), tail, Clock())
-    found = await delivery.page(subscription(0), READER, look, Cursor(0, {TOPIC: 2}), limit=100, patient=True)
-    assert (len(found.records), found.positions, found.lag_events) == (2, {TOPIC: 4}, 0)
-    with pytest.raises(CursorAhead):
-        await delivery.page(subscription(0), READER, look, Cursor(0, {TOPIC: 5}), limit=100, patient=True)

@@ -29,7 +29,7 @@ async def test_all_who_ask_at_first_wait_for_one_call() -> None:
     """And those who ask while it goes on wait for the same one."""
     refreshing = Refreshing()
     refreshing.may.clear()
-    recently = Recently(refreshing)
+    recently = Recently(refreshing, lambda: 100.0)
     asking = [asyncio.create_task(recently.refreshed()) for _ in range(5)]
     await asyncio.sleep(0)
     asking.append(asyncio.create_task(recently.refreshed()))
@@ -77,3 +77,23 @@ async def test_a_log_that_does_not_answer_is_told_and_asked_again(monkeypatch: p
     refreshing.error = None
     await recently.refreshed()
     assert refreshing.calls == 2
+
+
+async def test_a_log_that_fails_at_once_is_not_asked_again_at_once() -> None:
+    """While what is kept will still do; afterwards everybody is told."""
+    refreshing, now_s = Refreshing(), 100.0
+    recently = Recently(refreshing, lambda: now_s)
+    await recently.refreshed()
+    refreshing.error = LogUnavailable("No Kafka answers.")
+    for _ in range(20):
+        now_s += RECENT_S / 40
+        await recently.refreshed()
+        await asyncio.sleep(0)
+    now_s += RECENT_S / 4
+    await recently.refreshed()
+    assert refreshing.calls == 2
+    now_s += RECENT_S / 2
+    for _ in range(2):
+        with pytest.raises(LogUnavailable, match="No Kafka"):
+            await recently.refreshed()
+    assert refreshing.calls == 4
