@@ -198,7 +198,7 @@ class Delivery:
     ) -> None:
         """Return when one of the topics goes on or is made, or after a while; in turn with others who wait.
 
-        streams: with those who wait for streams, who are woken more often than those who pull.
+        streams: in line with other streams; else with those who pull.
         """
         waking = self._tail.streams if streams else self._tail.pulls
         await self._tail.wait({topic: positions.get(topic, 0) for topic in wanted}, waking, timeout_s)

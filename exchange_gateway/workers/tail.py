@@ -18,9 +18,10 @@ KEPT_BYTES = 16 * 1024 * 1024
 KEPT_OVERHEAD_BYTES = 400
 """What a record costs in memory beside its value."""
 
-STREAM_WAKE_S, PULL_WAKE_S = 0.0007, 0.0012
+WAKE_S = 0.001
 """Between two who are woken, where many wait. Several times what serving one takes, so that hundreds who wait for the
-same topics leave time for everything else; meanwhile more events come together for each of them."""
+same topics leave time for everything else; meanwhile more events come together for each of them. The same for streams
+and pulls: on a busy gateway those who are woken less often would be last with each event."""
 
 WAIT_S = 0.2
 """How long one wait for records takes at most: a topic that has just been made is followed after it."""
@@ -70,7 +71,7 @@ class Tail:
         self._topics: dict[str, _Topic] = {}
         self._order: deque[tuple[str, int]] = deque()
         self._used_bytes = 0
-        self.streams, self.pulls = Waking(STREAM_WAKE_S), Waking(PULL_WAKE_S)
+        self.streams, self.pulls = Waking(WAKE_S), Waking(WAKE_S)
 
     def ends(self, topics: Iterable[str]) -> dict[str, int]:
         """Return where each of the topics ends as far as it was followed; those that are not followed are left out."""
@@ -92,7 +93,7 @@ class Tail:
     async def wait(self, positions: Mapping[str, int], waking: Waking, timeout_s: float) -> None:
         """Return when one of the topics goes on from its position, or is new, or after a while; in turn with others.
 
-        waking: `streams` or `pulls`, who are woken each at their own pace.
+        waking: `streams` or `pulls`, who are woken each in their own line.
         """
         ahead = any(
             found.end > positions[topic] for topic in positions if (found := self._topics.get(topic)) is not None

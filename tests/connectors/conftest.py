@@ -21,7 +21,9 @@ from municipality_connectors.running.reading import now_us
 from municipality_connectors.running.taking import Habits
 from municipality_connectors.sources import rest
 from schemas.registry import Registry
+from tests.connectors import databases
 from tests.connectors.case_system import CaseSystem, case_system
+from tests.connectors.databases import PostgreSql
 from tests.processes import Served, bearer, serving
 
 _numbers = itertools.count(1)
@@ -39,6 +41,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def token(served: Served) -> str:
     """A token that may do nothing but publish as Struer."""
     return bearer(served.data, "0671", "publisher")["Authorization"].removeprefix("Bearer ")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSql]:
+    """A PostgreSQL server, on which each test has a database of its own."""
+    with databases.postgresql() as server:
+        yield server
 
 
 @cache

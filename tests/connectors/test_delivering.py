@@ -53,13 +53,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
-    """A PostgreSQL server."""
-    with databases.postgresql(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
-
-
 class Town:
     """Struer publishes orders; Herning has them delivered by a connector."""
 

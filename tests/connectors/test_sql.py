@@ -1,6 +1,5 @@
 """Databases as sources, against real ones: read whole, by what changed, and from a transactional outbox."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,6 @@ TABLE = (
     " opdateret {time}, slettet {number})"
 )
 INSERT = "INSERT INTO ordre VALUES (%s, %s, %s, %s, %s, %s, 0)"
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
-    """A PostgreSQL server."""
-    with databases.postgresql(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
