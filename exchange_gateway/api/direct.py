@@ -135,6 +135,9 @@ class DirectProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_bytes > HEAD_BYTES_MAX and self._is_between_requests:
             self.transport.abort()
+        self._start_held()
+
+    def _start_held(self) -> None:
         if self._held is not None:
             cycle, self._held = self._held, None
             self.start(cycle, self.app)
@@ -151,6 +154,8 @@ class DirectProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or be idle."""
         super().on_response_complete()
+        # One that waited behind another and has not come whole: nothing may follow that would start it.
+        self._start_held()
         # What came since the head was the request's body, which has its own limit.
         self._head_bytes = 0
         if self._is_between_requests:

@@ -96,14 +96,15 @@ class PublishRoute:
         )
 
     async def _body(self, receive: Receive) -> bytes:
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            body: bytes = message["body"]
-            if len(body) > self._limits.request_bytes_max:
-                raise self._too_large()
-            return body
         try:
+            # Also for the first piece: of a body whose head alone was sent, none comes.
             async with asyncio.timeout(self._limits.body_timeout_s):
+                message = await receive()
+                if message["type"] == "http.request" and not message.get("more_body"):
+                    body: bytes = message["body"]
+                    if len(body) > self._limits.request_bytes_max:
+                        raise self._too_large()
+                    return body
                 return await self._long_body(message, receive)
         except TimeoutError:
             detail = f"The body did not arrive within {self._limits.body_timeout_s:g} seconds."

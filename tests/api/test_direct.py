@@ -183,6 +183,21 @@ async def test_requests_behind_one_another_are_answered_in_order(it: Running) ->
     assert (await client.answer())[0] == 200
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n"], ids=["alone", "behind"])
+async def test_a_body_that_never_comes_has_its_limit(tmp_path: Path, before: bytes) -> None:
+    """Its connection would else count as busy for ever, and leave its place to nobody; behind another request too."""
+    async with running(tmp_path, limits={"body_timeout_s": 1.0}) as impatient:
+        client = await impatient.client()
+        head = impatient.request(an_event()).partition(b"\r\n\r\n")[0]
+        client.writer.write(before + head + b"\r\n\r\n")
+        async with asyncio.timeout(10):
+            if before:
+                assert (await client.answer())[0] == 200
+            status, _, problem = await client.answer()
+            assert (status, problem["type"].rpartition("/")[2]) == (408, "timeout")
+            assert await client.reader.read() == b""
+
+
 async def test_a_long_body_does_not_count_against_the_next_head(it: Running) -> None:
     """A head that arrives in two pieces is read, however long the body before it was."""
     client = await it.client()
