@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class SharedAnswer(Generic[T]):
         """Return the answer. Raises what asking raises."""
         if self._next is None:
             self._next = asyncio.create_task(self._asked())
-            self._next.add_done_callback(_heard)
+            self._next.add_done_callback(heard)
         # Whoever gives up must not take the answer from the others.
         return await asyncio.shield(self._next)
 
@@ -42,7 +42,7 @@ class SharedAnswer(Generic[T]):
                 self._due_s = ended_s + self._spacing * (ended_s - began_s)
 
 
-def _heard(task: "asyncio.Task[T]") -> None:
+def heard(task: "asyncio.Future[Any]") -> None:
     """Take note of an error that nobody waits for any more."""
     if not task.cancelled():
         task.exception()

@@ -278,8 +278,3 @@ class KafkaProcessor(Processor):
             missing = {topic for topic in missing if ends[topic] <= places[topic]}
             if missing:
                 await asyncio.sleep(VISIBLE_POLL_S)
-
-
-def _look_at(answer: asyncio.Future[Any]) -> None:
-    if not answer.cancelled():
-        answer.exception()

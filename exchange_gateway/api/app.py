@@ -31,7 +31,7 @@ from exchange_gateway.api.described import describe
 from exchange_gateway.api.direct import SEND, Reply
 from exchange_gateway.api.problems import Problem, problem_response
 from exchange_gateway.api.publish import PATH, VALIDATE_PATH, ClientGone, PublishRoute, Receive, Scope, Send, accepted
-from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, PullResponse, Waiting, pulled, sent_whole, usual_pull
+from exchange_gateway.api.pulling import PATH_OF_PULLS, Pull, PullResponse, Waiting, pulled, usual_pull, whole_reply
 from exchange_gateway.ingest import Outcome, Refused
 from exchange_gateway.log_problems import problem_of_log
 from exchange_gateway.telemetry import Seldom, log_event
@@ -45,6 +45,7 @@ CHOSEN = "kommunebro.chosen"
 """Where a request's scope says whether it is traced, once that is decided."""
 
 _DIRECT_HEADERS = b"content-type: application/json\r\nx-request-id: %b\r\n"
+"""Of an answer that is sent in one write."""
 
 READING = frozenset({"GET", "HEAD"})
 
@@ -81,7 +82,7 @@ class App:
             elif (pull := usual_pull(scope)) is not None:
                 route = PATH_OF_PULLS
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
-                    await self._pull(pull, scope, receive, answer, request_id)
+                    await self._pull(pull, scope, receive, answer)
             else:
                 scope[SEND] = answer
                 with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -137,12 +138,13 @@ class App:
 
         return self._publish.submit(scope["headers"], body, answered)
 
-    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer", request_id: str) -> None:
+    async def _pull(self, pull: Pull, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         reader = await self._gateway.authentication.principal(dict(scope["headers"]).get(b"authorization"))
         body = await pulled(self._gateway, reader, pull, Waiting(self.connections, scope))
-        answer.status = 200
-        if not sent_whole(body, scope, request_id):
-            answer.status = 0
+        reply = whole_reply(body, scope)
+        if reply is not None:
+            answer.send_whole(reply, b"cache-control: no-store\r\n", body)
+        else:
             await PullResponse(body, self.connections.answers)(scope, receive, answer)  # type: ignore[arg-type]
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,6 +178,11 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
         await self._send(message)
+
+    def send_whole(self, reply: Reply, headers: bytes, body: bytes) -> None:
+        """Send JSON at once, past what this sends on to. headers: whole lines, besides those that all have."""
+        self.status = 200
+        reply.send(self.status, _DIRECT_HEADERS % self._request_id + headers, body)
 
 
 def _problem_of(error: Exception) -> Problem:

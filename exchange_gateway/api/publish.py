@@ -99,27 +99,20 @@ class PublishRoute:
         try:
             # Also for the first piece: of a body whose head alone was sent, none comes.
             async with asyncio.timeout(self._limits.body_timeout_s):
-                message = await receive()
-                if message["type"] == "http.request" and not message.get("more_body"):
-                    body: bytes = message["body"]
-                    if len(body) > self._limits.request_bytes_max:
-                        raise self._too_large()
-                    return body
-                return await self._long_body(message, receive)
+                return await self._whole_body(receive)
         except TimeoutError:
             detail = f"The body did not arrive within {self._limits.body_timeout_s:g} seconds."
             raise Problem("timeout", detail, headers={"Connection": "close"}) from None
 
-    async def _long_body(self, message: dict[str, Any], receive: Receive) -> bytes:
+    async def _whole_body(self, receive: Receive) -> bytes:
         parts, size = [], 0
-        while message["type"] == "http.request":
+        while (message := await receive())["type"] == "http.request":
             parts.append(message["body"])
             size += len(message["body"])
             if size > self._limits.request_bytes_max:
                 raise self._too_large()
             if not message.get("more_body"):
                 return b"".join(parts)
-            message = await receive()
         raise ClientGone
 
     # --- one event ------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ SEARCH_S = 5.0
 """How long a pull looks at least for an event that the filter lets through, before it answers with none."""
 
 PIECE_BYTES = 64 * 1024
-_HEADERS = b"content-type: application/json\r\ncache-control: no-store\r\nx-request-id: %b\r\n"
 
 PATH_OF_PULLS = "/v1/subscriptions/{subscription_id}/events"
 _PATH = re.compile(r"/v1/subscriptions/([A-Za-z0-9_-]{1,64})/events")
@@ -106,16 +105,13 @@ class PullResponse(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
-def sent_whole(body: bytes, scope: Scope, request_id: str) -> bool:
-    """Send the usual page, which is small, in one write; or do nothing and return False.
+def whole_reply(body: bytes, scope: Scope) -> Reply | None:
+    """Return the way of the usual page, which is small, in one write; None where it has to be sent in pieces.
 
     A write is a tenth of a pull, and the ordinary way takes one for the head and one for the body.
     """
     reply: Reply | None = scope.get(REPLY)
-    if reply is None or len(body) > PIECE_BYTES or reply.waits:
-        return False
-    reply.send(200, _HEADERS % request_id.encode(), body)
-    return True
+    return None if reply is None or len(body) > PIECE_BYTES or reply.waits else reply
 
 
 async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> bytes:

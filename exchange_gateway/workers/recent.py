@@ -5,12 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 
 from broker_adapters.log import LogUnavailable
+from broker_adapters.shared_answer import heard
 
 RECENT_S = 1.0
 """How soon an open stream notices: that its participant left an alliance, or that its subscription was changed."""
 
-AHEAD_S = RECENT_S / 2
-"""So long before that it is looked again, while those who ask go on: a busy gateway takes some tenths for an answer."""
+AGAIN_S = RECENT_S / 2
+"""So soon it is looked again, while those who ask go on: a busy gateway takes some tenths of a second for an answer."""
 
 PATIENCE_S = 1.0
 """How long one of those who ask waits for a log that does not answer; an open stream has comments to send."""
@@ -30,12 +31,9 @@ class Recently:
         Raises `LogUnavailable` when that takes too long; it goes on for those who ask next.
         """
         now_s = self._now_s()
-        age_s = now_s - self._ended_s
-        if age_s < RECENT_S - AHEAD_S:
-            return
-        if age_s < RECENT_S:
+        if now_s - self._ended_s < RECENT_S:
             # What is kept will still do: a log that fails at once is not asked again at once.
-            if now_s - self._began_s >= AHEAD_S:
+            if now_s - self._began_s >= AGAIN_S:
                 self._under_way(now_s)
             return
         try:
@@ -49,15 +47,9 @@ class Recently:
         if self._call is None or self._call.done():
             self._began_s = now_s
             self._call = asyncio.create_task(self._called())
-            self._call.add_done_callback(_heard)
+            self._call.add_done_callback(heard)
         return self._call
 
     async def _called(self) -> None:
         await self._refresh()
         self._ended_s = self._now_s()
-
-
-def _heard(task: "asyncio.Task[None]") -> None:
-    """Take note of an error that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()

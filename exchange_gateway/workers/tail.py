@@ -21,7 +21,8 @@ KEPT_OVERHEAD_BYTES = 400
 WAKE_S = 0.001
 """Between two who are woken, where many wait. Several times what serving one takes, so that hundreds who wait for the
 same topics leave time for everything else; meanwhile more events come together for each of them. The same for streams
-and pulls: on a busy gateway those who are woken less often would be last with each event."""
+and pulls, which stand in lines of their own: on a busy gateway those who are woken less often would be last with each
+event, and many of the one must not hold up the others."""
 
 WAIT_S = 0.2
 """How long one wait for records takes at most: a topic that has just been made is followed after it."""

@@ -6,7 +6,7 @@ import pytest
 
 from broker_adapters.log import LogUnavailable
 from exchange_gateway.workers import recent
-from exchange_gateway.workers.recent import AHEAD_S, RECENT_S, Recently
+from exchange_gateway.workers.recent import AGAIN_S, RECENT_S, Recently
 
 
 class Refreshing:
@@ -46,11 +46,11 @@ async def test_nobody_waits_while_it_is_looked_ahead() -> None:
     recently = Recently(refreshing, lambda: now_s)
     await recently.refreshed()
     refreshing.may.clear()
-    now_s += RECENT_S - AHEAD_S
+    now_s += AGAIN_S
     await recently.refreshed()
     await asyncio.sleep(0)
     assert refreshing.calls == 2
-    now_s += AHEAD_S
+    now_s += RECENT_S - AGAIN_S
     waiting = asyncio.create_task(recently.refreshed())
     await asyncio.sleep(0)
     assert not waiting.done()
