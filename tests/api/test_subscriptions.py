@@ -304,6 +304,8 @@ async def test_what_is_wrong_is_told_where(desk: Desk) -> None:
         answer = await desk.ask("POST", json=body)
         assert answer.status_code == 422, answer.text
         assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    stray = await desk.ask("POST", json={"name": "x", "filter": {"kommune": ["0671"]}})
+    assert "/filter/kommune: It is not known here. Known are: owner, municipality, occ" in stray.json()["detail"]
     assert (await desk.ask("POST", content=b'{"name":1,"name":2}')).status_code == 415
     bearer = {**token(desk.gateway, "0657", Role.READER), "Content-Type": "application/json"}
     twice = await desk.client.post(PATH, headers=bearer, content=b'{"name":"a","name":"b"}')
