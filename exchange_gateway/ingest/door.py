@@ -117,12 +117,11 @@ class Ingest:
 
         line: structured JSON. Returns False, and does nothing, where the event must be published with `publish`.
         """
-        if self._keeper.uncertain:
-            return False
         item = self._examiner.quickly(principal, line, self._examiner.now(principal))
         if (
             item is None
             or item.topic not in self._keeper.topics
+            or item.topic in self._keeper.uncertain
             or item.key in self._under_way
             or self._known.find((item.key,))
         ):
@@ -305,7 +304,7 @@ class Ingest:
 
     def _failed(self, topic: str, append: _Append, error: BaseException) -> Problem:
         if not isinstance(error, LogError) or error.outcome_unknown:
-            self._keeper.uncertain.add(topic)
+            self._keeper.doubt(topic)
         problem = self._problem(error)
         self._end(append, problem)
         return problem
@@ -318,7 +317,9 @@ class Ingest:
         uncertain = self._keeper.uncertain & {item.topic for item in checked if isinstance(item, Checked)}
         if uncertain:
             try:
-                await asyncio.wait_for(self._keeper.find_out(uncertain), self._limits.publish_timeout_s)
+                # Not in a task of its own: between its end and our turn the next append could be left in doubt.
+                async with asyncio.timeout(self._limits.publish_timeout_s):
+                    await self._keeper.find_out(uncertain)
             except (LogError, TimeoutError) as error:
                 return dict.fromkeys(uncertain, problem_of_log(error))
         return {}

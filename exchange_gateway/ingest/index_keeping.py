@@ -1,7 +1,9 @@
 """Keeping the index of known events true to the log: at the start, beside other gateways, after a doubt."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 import orjson
 
@@ -19,7 +21,7 @@ class IndexKeeper:
     """Reads into the index what the log holds beyond it.
 
     topics: those that can be appended to at once. being_made: those that are not yet among them, since appends wait
-    in turn for them. uncertain: those with an append whose outcome nobody knows.
+    in turn for them.
     """
 
     def __init__(self, log: Log, known: KnownEvents, digest_key: bytes) -> None:
@@ -28,13 +30,31 @@ class IndexKeeper:
         self._list_due_s = float("-inf")
         self.topics: set[str] = set()
         self.being_made: set[str] = set()
-        self.uncertain: set[str] = set()
+        self._doubts: dict[str, int] = {}
+        self._numbers = itertools.count()
 
-    async def find_out(self, topics: set[str]) -> None:
-        """Make certain what became of every append to `topics`. Raises `LogError`."""
-        # What is still under way must be written, or never will be, before the end is looked at.
-        await self._log.settle(topics)
-        await self.catch_up(topics)
+    @property
+    def uncertain(self) -> AbstractSet[str]:
+        """The topics with an append whose outcome nobody knows."""
+        return self._doubts.keys()
+
+    def doubt(self, topic: str) -> None:
+        """Take note that nobody knows what became of an append to `topic`."""
+        self._doubts[topic] = next(self._numbers)
+
+    async def find_out(self, topics: AbstractSet[str]) -> None:
+        """Make certain what became of every append to `topics`. Raises `LogError`.
+
+        Only this ends a doubt: to have read a topic to its end says nothing of an append that is still under way.
+        """
+        while doubts := {topic: self._doubts[topic] for topic in topics & self._doubts.keys()}:
+            # What is still under way must be written, or never will be, before the end is looked at.
+            await self._log.settle(doubts)
+            await self.catch_up(doubts)
+            for topic, number in doubts.items():
+                # Another append may have been left in doubt meanwhile, and another caller may have found out already.
+                if self._doubts.get(topic) == number:
+                    del self._doubts[topic]
 
     async def catch_up(self, topics: Iterable[str] | None = None, *, grace_s: float = 0.0) -> int:
         """Read into the index what the log holds beyond it; all `pub` topics known unless some are named.
@@ -52,9 +72,7 @@ class IndexKeeper:
                 # Under load some of our own are always on their way; reading them back is work for nothing.
                 await asyncio.sleep(grace_s)
                 behind = self._behind(ends)
-            read = await self._read_up_to(behind) if behind else 0
-            self.uncertain.difference_update(ends)
-            return read
+            return await self._read_up_to(behind) if behind else 0
 
     async def _list(self) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -278,6 +278,36 @@ async def test_a_log_that_goes_away_is_a_problem_that_says_to_send_again(
     status, _, body = await client.send(it.request(event))
     assert (status, body["duplicate"]) == (200, True)
     assert it.direct == [True, False]
+    assert await it.stored() == ["first", event["id"]]
+
+
+async def test_a_doubt_stays_until_the_log_has_decided(it: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others wrote is looked at all the time; an append that is still under way is not seen by that."""
+    log, event, decided = it.gateway.log, an_event(), asyncio.Event()
+    submit, late = log.submit, []
+
+    async def written_later(topic: str, records: list[NewRecord]) -> None:
+        await decided.wait()
+        await submit(topic, records)
+
+    def unknown(topic: str, records: list[NewRecord]) -> "asyncio.Future[list[int]]":
+        late.append(asyncio.create_task(written_later(topic, records)))
+        failed: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        failed.set_exception(LogUnavailable("no answer in time", outcome_unknown=True))
+        return failed
+
+    async def settle(topics: Iterable[str]) -> None:
+        await asyncio.gather(*late)
+
+    monkeypatch.setattr(log, "submit", unknown)
+    monkeypatch.setattr(log, "settle", settle)
+    client = await it.client()
+    assert (await client.send(it.request(event)))[0] == 503
+    monkeypatch.setattr(log, "submit", submit)
+    await it.gateway.ingest.catch_up()
+    decided.set()
+    status, _, body = await client.send(it.request(event))
+    assert (status, body["duplicate"]) == (200, True)
     assert await it.stored() == ["first", event["id"]]
 
 
