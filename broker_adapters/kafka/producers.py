@@ -18,6 +18,12 @@ TRANSACTION_RETRY_MS = 10
 """A partition that is new to a transaction is often refused at first; aiokafka's 100 ms would be the pace."""
 
 
+class _Pending(set[Any]):
+    """The batches that aiokafka has sent: it takes one out once more when that fails while waiting to be sent again."""
+
+    remove = set.discard
+
+
 def appending_producer(settings: KafkaSettings) -> Any:
     """Return a producer for `append`: durable on all in-sync replicas, each batch written once."""
     return _patient(settings, AIOKafkaProducer(**_arguments(settings, "append"), enable_idempotence=True))
@@ -45,6 +51,7 @@ def _patient(settings: KafkaSettings, producer: Any) -> Any:
     # aiokafka gives a batch up after one request's timeout when its topic has no leader just then, and has
     # used its sequence number by that time: every later batch is out of order (aiokafka's issue 1017).
     producer._message_accumulator._batch_ttl = settings.undecided_s_max  # noqa: SLF001
+    producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001
     return producer
 
 
