@@ -12,6 +12,7 @@ import json
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,10 @@ class Seen:
 
 @dataclass
 class Findings:
-    """What came of it. drained_s: from the broker's return until everything acknowledged was forwarded."""
+    """What came of it. drained_s: from the broker's return until everything acknowledged was forwarded.
+
+    evidence: of what is there twice, where each stands, what the forwarder says of it, and what the gateway logged.
+    """
 
     seen: Seen
     lost: int
@@ -48,6 +52,7 @@ class Findings:
     not_forwarded: int
     forwarded_twice: int
     drained_s: float
+    evidence: list[str]
 
 
 def campaign(folder: Path, outage_s: float) -> Findings:
@@ -109,6 +114,18 @@ def _ids(served: Served, topic: str) -> list[str]:
     return [record["event"]["id"] for record in replayed(served, topic=topic)]
 
 
+def _evidence(served: Served, twice: set[str]) -> list[str]:
+    records = [*replayed(served, topic="pub.*"), *replayed(served, topic="alliance.vestalliancen.*")]
+    found = [record for record in records if record["event"]["id"] in twice]
+    times = {record["recordedAt"][:19] for record in found}
+    steps = [step for step in replayed(served, topic="audit.forwarding") if step["recordedAt"][:19] in times]
+    return [*map(json.dumps, found + steps), *(served.data / "serve.log").read_text().splitlines()[-100:]]
+
+
+def _twice(ids: list[str]) -> set[str]:
+    return {one for one, count in Counter(ids).items() if count > 1}
+
+
 def _await_forwarded(served: Served, seen: Seen, returned: float, most_s: float) -> float:
     while not seen.acknowledged <= set(_ids(served, "alliance.vestalliancen.*")):
         if time.monotonic() - returned > most_s:
@@ -119,6 +136,7 @@ def _await_forwarded(served: Served, seen: Seen, returned: float, most_s: float)
 
 def _compare(served: Served, seen: Seen, drained_s: float) -> Findings:
     published, forwarded = _ids(served, "pub.*"), _ids(served, "alliance.vestalliancen.*")
+    twice = _twice(published) | _twice(forwarded)
     return Findings(
         seen=seen,
         lost=len(seen.acknowledged - set(published)),
@@ -126,6 +144,7 @@ def _compare(served: Served, seen: Seen, drained_s: float) -> Findings:
         not_forwarded=len(seen.acknowledged - set(forwarded)),
         forwarded_twice=len(forwarded) - len(set(forwarded)),
         drained_s=drained_s,
+        evidence=_evidence(served, twice) if twice else [],
     )
 
 
@@ -142,7 +161,9 @@ def main() -> None:
         f"({seen.without_retry_after} without Retry-After, longest wait {seen.longest_wait_s:.1f} s), "
         f"{found.lost} lost, {found.twice} twice, {found.not_forwarded} not forwarded, "
         f"{found.forwarded_twice} forwarded twice, "
-        f"drained {found.drained_s:.1f} s after the broker's return"
+        f"drained {found.drained_s:.1f} s after the broker's return",
+        *found.evidence,
+        sep="\n",
     )
 
 

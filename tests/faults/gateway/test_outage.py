@@ -13,5 +13,6 @@ def test_an_outage_of_the_broker_loses_nothing(tmp_path: Path) -> None:
     assert seen.without_retry_after == 0
     assert seen.longest_wait_s < outage.ANSWER_WITHIN_S
     assert len(seen.acknowledged) > 50
-    assert (found.lost, found.twice, found.not_forwarded, found.forwarded_twice) == (0, 0, 0, 0)
+    missing_or_twice = (found.lost, found.twice, found.not_forwarded, found.forwarded_twice)
+    assert missing_or_twice == (0, 0, 0, 0), "\n".join(found.evidence)
     assert found.drained_s <= 16.0
