@@ -7,12 +7,12 @@ whatever else is asked over its connection: readers have links of their own.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aiokafka import TopicPartition, errors
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
@@ -21,6 +21,12 @@ from broker_adapters.kafka.patience import close_client, make_patient, to_its_en
 from broker_adapters.kafka.security import login_problem, tls_problem
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
+from broker_adapters.kafka.transaction_requests import (
+    OpenTransactionsRequest,
+    TransactionStateRequest,
+    open_in,
+    state_of,
+)
 from broker_adapters.log import LogClosed, LogUnavailable, UnknownTopic
 
 READ_COMMITTED = 1
@@ -32,6 +38,9 @@ NO_LEADER = -1
 RETRY_S = 0.05
 LOOKS = 3
 """How often a topic is looked for before it is called unknown."""
+
+
+Answer = TypeVar("Answer")
 
 
 class Link:
@@ -203,25 +212,27 @@ class Link:
 
         All topics of one broker go in one request; tried until the request's deadline.
         """
+        return await self._tried("asking for offsets", lambda: self._offsets_once(wanted, asker))
+
+    async def _tried(self, doing: str, once: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask until there is an answer, or the request's deadline."""
         deadline = time.monotonic() + self._settings.request_timeout_s
         while True:
             try:
                 async with asyncio.timeout_at(_loop_time(deadline)):
-                    return await self._offsets_once(wanted, asker)
+                    return await once()
             except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
                 if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
-                    raise translate(error, "asking for offsets") from error
+                    raise translate(error, doing) from error
                 if isinstance(error, MOVED):
                     await self.refresh()
             await asyncio.sleep(RETRY_S)
 
     async def _offsets_once(self, wanted: Mapping[str, int], asker: int) -> dict[str, int]:
-        by_leader: dict[int, list[tuple[str, list[tuple[int, int]]]]] = defaultdict(list)
-        for topic, at in wanted.items():
-            by_leader[await self.leader(topic)].append((self.name(topic), [(0, at)]))
-        answers = await asyncio.gather(
-            *(self.ask(node, OffsetRequest(asker, READ_COMMITTED, asked)) for node, asked in by_leader.items())
-        )
+        def question(topics: list[str]) -> OffsetRequest:
+            return OffsetRequest(asker, READ_COMMITTED, [(self.name(topic), [(0, wanted[topic])]) for topic in topics])
+
+        answers = await self._ask_leaders(wanted, question)
         found = {}
         for answer in answers:
             for name, partitions in answer.topics:
@@ -230,6 +241,35 @@ class Link:
                     raise errors.for_code(code)(name)
                 found[self.topic(name)] = offset
         return found
+
+    async def _ask_leaders(self, topics: Iterable[str], question: Callable[[list[str]], Any]) -> list[Any]:
+        """Ask each broker about those of `topics` that it leads, all at once."""
+        by_leader: dict[int, list[str]] = defaultdict(list)
+        for topic in topics:
+            by_leader[await self.leader(topic)].append(topic)
+        return await asyncio.gather(*(self.ask(node, question(led)) for node, led in by_leader.items()))
+
+    async def open_transactions(self, topics: Iterable[str], producer_id: int) -> set[str]:
+        """Return in which of `topics` a producer's transaction is open, tried until the request's deadline."""
+        wanted = list(topics)
+
+        async def once() -> set[str]:
+            answers = await self._ask_leaders(
+                wanted, lambda led: OpenTransactionsRequest(self.name(topic) for topic in led)
+            )
+            return {self.topic(name) for answer in answers for name in open_in(answer, producer_id)}
+
+        return await self._tried("asking for open transactions", once)
+
+    async def transaction_state(self, transactional_id: str) -> str | None:
+        """Return how the last transaction of an id stands, by Kafka's name for it; None where there was none."""
+
+        async def once() -> str | None:
+            name = self.name(transactional_id)
+            node = await self._client.coordinator_lookup(CoordinationType.TRANSACTION, name)
+            return state_of(await self.ask(node, TransactionStateRequest(name)))
+
+        return await self._tried(f"asking for the transaction of {transactional_id}", once)
 
 
 def _loop_time(deadline: float) -> float:

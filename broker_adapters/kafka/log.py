@@ -16,7 +16,7 @@ from broker_adapters.kafka.inspection import Survey, survey
 from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
-from broker_adapters.kafka.settings import KafkaSettings
+from broker_adapters.kafka.settings import MAILBOX, KafkaSettings
 from broker_adapters.log import Log, LogClosed, LogError, LogUnavailable, NewRecord, Processor, Reader
 from broker_adapters.shared_answer import SharedAnswer
 
@@ -142,6 +142,23 @@ class KafkaLog(Log):
         """Take note of a processor's step that is under way."""
         self._steps.add(step)
         step.add_done_callback(self._steps.discard)
+
+    async def transaction_state(self, name: str) -> str | None:
+        """Return how the last transaction of a processor's name stands, by Kafka's name for it."""
+        return await self._opened.transaction_state(name)
+
+    async def open_transactions(self, topics: Iterable[str], producer_id: int) -> set[str]:
+        """Return in which of `topics` a producer's transaction is open."""
+        return await self._opened.open_transactions(topics, producer_id)
+
+    async def unread(self) -> set[str]:
+        """Return the topics that processors may write to in which something is written that cannot be read yet."""
+        link = self._opened
+        await link.refresh()
+        wanted = {topic for topic in link.known() if not topic.startswith(MAILBOX)}
+        # In this order: what is written in between is no matter.
+        written, ends = await link.written_ends(wanted), await self.ends(wanted)
+        return {topic for topic in wanted if ends[topic] < written[topic]}
 
     async def prepare_state(self, topic: str) -> str:
         """Make a processor's state topic where there is none; return which cluster's which topic it is."""

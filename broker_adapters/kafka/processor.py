@@ -1,7 +1,8 @@
 """Exactly-once processing: a fixed transactional id, and an order of starting that matters.
 
 1. The producer starts: that fences whoever had the id before and settles its open transaction.
-2. Only then state and positions are read, as last committed.
+2. What hangs of a transaction that was settled before is ended (`hanging.py`).
+3. Only then state and positions are read, as last committed.
 The other way round the predecessor could commit in between, and a rolling restart repeated 355 of 40,000.
 Positions and state are records of the same transaction as the outputs, in the topic `state.<name>`.
 """
@@ -17,7 +18,8 @@ from typing import Any, Protocol, Self, TypeVar
 from aiokafka import errors
 
 from broker_adapters.kafka import producers
-from broker_adapters.kafka.faults import translate
+from broker_adapters.kafka.faults import translate, translated
+from broker_adapters.kafka.hanging import Transactions, await_end, end_hanging
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of, stored
 from broker_adapters.log import (
@@ -36,8 +38,11 @@ VISIBLE_POLL_S = 0.002
 Result = TypeVar("Result")
 
 
-class Cluster(Protocol):
+class Cluster(Transactions, Protocol):
     """What a processor needs of its log."""
+
+    async def transaction_state(self, name: str) -> str | None:
+        """Return how the last transaction of a processor's name stands, by Kafka's name for it."""
 
     async def prepare_state(self, topic: str) -> str:
         """Make a state topic where there is none; return which cluster's which topic it is."""
@@ -92,9 +97,16 @@ class KafkaProcessor(Processor):
 
     async def _fence(self) -> None:
         deadline = time.monotonic() + self._settings.start_deadline_s
+        # Asked first: whoever takes the id over wipes it out.
+        before = await self._cluster.transaction_state(self._name)
         producer = producers.transactional_producer(self._settings, self._name)
         await producers.start(producer, self._settings, deadline)
         self._producer = producer
+        with translated(f"ending what {self._name} left open"):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await end_hanging(
+                    self._cluster, producer, prefix=self._settings.prefix, state_topic=self._topic, before=before
+                )
 
     async def _read_state(self, origin: str) -> None:
         path = self._settings.state_folder / f"{self._name}.sqlite3"
@@ -188,20 +200,23 @@ class KafkaProcessor(Processor):
             step.exception()
 
     async def _step(self, outputs: Mapping[str, list[NewRecord]], changes: Sequence[Change], *, visible: bool) -> None:
+        doing = f"a step of {self._name}"
         try:
             async with asyncio.timeout(self._settings.commit_deadline_s):
                 written = await self._transact(outputs, changes)
+                # Before anybody is told, and before the next step, with whose end it would come up.
+                doing = f"marking the end of a step of {self._name} in {', '.join(sorted(written))}"
+                await await_end(self._cluster, self._producer, written)
                 if changes:
                     await self._in_thread(self._entered().apply, changes, written[self._topic])
                 if visible:
                     await self._seen({topic: written[topic] for topic in outputs})
         except BaseException as error:
-            await self._give_up(error)
+            await self._give_up(error, doing)
             raise self._broken or error from error
 
-    async def _give_up(self, error: BaseException) -> None:
+    async def _give_up(self, error: BaseException, doing: str) -> None:
         """Cut the producer off: whoever enters next settles what it left."""
-        doing = f"a step of {self._name}"
         if isinstance(error, LogError) and not isinstance(error, Fenced | LogUnavailable):
             # The local copy failed; Kafka has the step, or may have.
             error = LogUnavailable(str(error), outcome_unknown=True)
