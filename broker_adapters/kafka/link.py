@@ -16,13 +16,15 @@ from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from broker_adapters.kafka.faults import MOVED, REFUSED, KafkaRefused, translate, translated
+from broker_adapters.kafka.faults import FENCED, MOVED, REFUSED, KafkaRefused, translate, translated
 from broker_adapters.kafka.patience import close_client, make_patient, to_its_end
 from broker_adapters.kafka.security import login_problem, tls_problem
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.topic_ids import TopicIdRequest, topic_id_of
 from broker_adapters.kafka.transaction_requests import (
     OpenTransactionsRequest,
+    ProducerIdentity,
+    TransactionState,
     TransactionStateRequest,
     open_in,
     state_of,
@@ -222,7 +224,7 @@ class Link:
                 async with asyncio.timeout_at(_loop_time(deadline)):
                     return await once()
             except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
-                if isinstance(error, REFUSED) or time.monotonic() + RETRY_S > deadline:
+                if isinstance(error, REFUSED + FENCED) or time.monotonic() + RETRY_S > deadline:
                     raise translate(error, doing) from error
                 if isinstance(error, MOVED):
                     await self.refresh()
@@ -249,22 +251,25 @@ class Link:
             by_leader[await self.leader(topic)].append(topic)
         return await asyncio.gather(*(self.ask(node, question(led)) for node, led in by_leader.items()))
 
-    async def open_transactions(self, topics: Iterable[str], producer_id: int) -> set[str]:
-        """Return in which of `topics` a producer's transaction is open, tried until the request's deadline."""
+    async def open_transactions(self, topics: Iterable[str], producer: ProducerIdentity) -> set[str]:
+        """Return in which of `topics` a producer's transaction is open, tried until the request's deadline.
+
+        Raises `Fenced` where another has the producer's id by now.
+        """
         wanted = list(topics)
 
         async def once() -> set[str]:
             answers = await self._ask_leaders(
                 wanted, lambda led: OpenTransactionsRequest(self.name(topic) for topic in led)
             )
-            return {self.topic(name) for answer in answers for name in open_in(answer, producer_id)}
+            return {self.topic(name) for answer in answers for name in open_in(answer, producer)}
 
         return await self._tried("asking for open transactions", once)
 
-    async def transaction_state(self, transactional_id: str) -> str | None:
-        """Return how the last transaction of an id stands, by Kafka's name for it; None where there was none."""
+    async def transaction_state(self, transactional_id: str) -> TransactionState | None:
+        """Return how the last transaction of an id stands; None where there was none."""
 
-        async def once() -> str | None:
+        async def once() -> TransactionState | None:
             name = self.name(transactional_id)
             node = await self._client.coordinator_lookup(CoordinationType.TRANSACTION, name)
             return state_of(await self.ask(node, TransactionStateRequest(name)))

@@ -17,6 +17,7 @@ from broker_adapters.kafka.link import EARLIEST, LATEST, NO_LEADER, Link
 from broker_adapters.kafka.processor import KafkaProcessor
 from broker_adapters.kafka.reader import KafkaReader, Links, bounds_of
 from broker_adapters.kafka.settings import MAILBOX, KafkaSettings
+from broker_adapters.kafka.transaction_requests import ProducerIdentity, TransactionState
 from broker_adapters.log import Log, LogClosed, LogError, LogUnavailable, NewRecord, Processor, Reader
 from broker_adapters.shared_answer import SharedAnswer
 
@@ -143,13 +144,13 @@ class KafkaLog(Log):
         self._steps.add(step)
         step.add_done_callback(self._steps.discard)
 
-    async def transaction_state(self, name: str) -> str | None:
-        """Return how the last transaction of a processor's name stands, by Kafka's name for it."""
+    async def transaction_state(self, name: str) -> TransactionState | None:
+        """Return how the last transaction of a processor's name stands."""
         return await self._opened.transaction_state(name)
 
-    async def open_transactions(self, topics: Iterable[str], producer_id: int) -> set[str]:
+    async def open_transactions(self, topics: Iterable[str], producer: ProducerIdentity) -> set[str]:
         """Return in which of `topics` a producer's transaction is open."""
-        return await self._opened.open_transactions(topics, producer_id)
+        return await self._opened.open_transactions(topics, producer)
 
     async def unread(self) -> set[str]:
         """Return the topics that processors may write to in which something is written that cannot be read yet."""

@@ -15,13 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from aiokafka import errors
-
 from broker_adapters.kafka import producers
 from broker_adapters.kafka.faults import translate, translated
 from broker_adapters.kafka.hanging import Transactions, await_end, end_hanging
 from broker_adapters.kafka.settings import KafkaSettings
 from broker_adapters.kafka.state import Change, StateCopy, Stored, change_in, changes_of, records_of, stored
+from broker_adapters.kafka.transaction_requests import TransactionState
 from broker_adapters.log import (
     Fenced,
     LogClosed,
@@ -41,8 +40,8 @@ Result = TypeVar("Result")
 class Cluster(Transactions, Protocol):
     """What a processor needs of its log."""
 
-    async def transaction_state(self, name: str) -> str | None:
-        """Return how the last transaction of a processor's name stands, by Kafka's name for it."""
+    async def transaction_state(self, name: str) -> TransactionState | None:
+        """Return how the last transaction of a processor's name stands."""
 
     async def prepare_state(self, topic: str) -> str:
         """Make a state topic where there is none; return which cluster's which topic it is."""
@@ -97,12 +96,15 @@ class KafkaProcessor(Processor):
 
     async def _fence(self) -> None:
         deadline = time.monotonic() + self._settings.start_deadline_s
-        # Asked first: whoever takes the id over wipes it out.
+        # What it takes to end what hangs is asked for first: whoever takes the id over wipes out how it was decided.
+        await self._cluster.unread()
         before = await self._cluster.transaction_state(self._name)
         producer = producers.transactional_producer(self._settings, self._name)
         await producers.start(producer, self._settings, deadline)
         self._producer = producer
-        with translated(f"ending what {self._name} left open"):
+        with translated(
+            f"ending what {self._name} left open (`kafka-transactions.sh find-hanging` shows what stays so)"
+        ):
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await end_hanging(
                     self._cluster, producer, prefix=self._settings.prefix, state_topic=self._topic, before=before
@@ -220,6 +222,9 @@ class KafkaProcessor(Processor):
         if isinstance(error, LogError) and not isinstance(error, Fenced | LogUnavailable):
             # The local copy failed; Kafka has the step, or may have.
             error = LogUnavailable(str(error), outcome_unknown=True)
+        if isinstance(error, LogUnavailable):
+            # Also where it comes of a question that changes nothing: it was asked of a step that may stand.
+            error.outcome_unknown = True
         self._broken = translate(error, doing, outcome_unknown=True)
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -238,23 +243,13 @@ class KafkaProcessor(Processor):
             await self._send(queues, sent)
             # aiokafka would commit although a batch failed: each answer is looked at first.
             answers = await asyncio.gather(*(answer for _, _, answer in sent))
-            await self._end_transaction()
+            await producers.end_transaction(producer)
             if any(answer.offset < 0 for answer in answers):
                 raise LogUnavailable(f"A step of {self._name} is written, at offsets unknown.", outcome_unknown=True)
         finally:
             for _, _, answer in sent:
                 answer.cancel()
         return {topic: answer.offset + count for (topic, count, _), answer in zip(sent, answers, strict=True)}
-
-    async def _end_transaction(self) -> None:
-        try:
-            await self._producer.commit_transaction()
-        except errors.KafkaError as error:
-            if isinstance(error.__cause__, errors.UnknownError):
-                # Kafka 4.3 answers so while it is fencing the one who commits: its coordinator stumbles over its own
-                # pending transition (PREPARE_EPOCH_FENCE). To begin anew would take the name back from who has it.
-                raise errors.ProducerFenced from error
-            raise
 
     async def _send(self, queues: dict[str, deque[Any]], sent: list[tuple[str, int, asyncio.Future[Any]]]) -> None:
         """Send every topic's batches: the first of all before the second of any, which waits for the first to leave."""

@@ -77,6 +77,18 @@ async def start(producer: Any, settings: KafkaSettings, deadline: float) -> None
         await asyncio.sleep(RETRY_S)
 
 
+async def end_transaction(producer: Any, *, commits: bool = True) -> None:
+    """Commit the producer's transaction, or roll it back. Raises Kafka's own errors."""
+    try:
+        await (producer.commit_transaction() if commits else producer.abort_transaction())
+    except errors.KafkaError as error:
+        if isinstance(error.__cause__, errors.UnknownError):
+            # Kafka 4.3 answers so while it is fencing the one who commits: its coordinator stumbles over its own
+            # pending transition (PREPARE_EPOCH_FENCE). To begin anew would take the name back from who has it.
+            raise errors.ProducerFenced from error
+        raise
+
+
 async def stop(producer: Any) -> None:
     """Let a producer finish what it has, for a moment, then drop it."""
     with contextlib.suppress(errors.KafkaError, OSError, TimeoutError):

@@ -4,7 +4,7 @@ They are KIP-664's; aiokafka has no such requests.
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from aiokafka import errors
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -12,6 +12,21 @@ from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, I
 
 DESCRIBE_PRODUCERS, DESCRIBE_TRANSACTIONS = 61, 65
 """Kafka 2.8's and 3.0's, each in its first version."""
+
+
+class ProducerIdentity(NamedTuple):
+    """Which producer, and since which taking over of its id: each raises the epoch."""
+
+    id: int
+    epoch: int
+
+
+class TransactionState(NamedTuple):
+    """How the last transaction of an id stands, by Kafka's name for it, and the epoch of its producer."""
+
+    name: str
+    epoch: int
+
 
 TEXT = CompactString("utf-8")
 TRANSACTIONAL_ID_NOT_FOUND = 105
@@ -78,15 +93,21 @@ class OpenTransactionsRequest(Request[_OpenQuestion]):  # type: ignore[misc]  # 
         return request_struct_class([(topic, [0], {}) for topic in self._topics], {})
 
 
-def open_in(answer: Any, producer_id: int) -> set[str]:
-    """Return in which topics of the answer that producer's transaction is open. Raises Kafka's own errors."""
+def open_in(answer: Any, producer: ProducerIdentity) -> set[str]:
+    """Return in which topics of the answer that producer's transaction is open.
+
+    Raises Kafka's own errors; `ProducerFenced` where another has the id, and may have rolled back what is closed.
+    """
     found = set()
     for name, partitions, _ in answer.topics:
         for _, code, _, producers, _ in partitions:
             if code:
                 raise errors.for_code(code)(name)
-            if any(number == producer_id and start >= 0 for number, _, _, _, _, start, _ in producers):
-                found.add(name)
+            for number, epoch, _, _, _, start, _ in producers:
+                if number == producer.id and epoch > producer.epoch:
+                    raise errors.ProducerFenced
+                if number == producer.id and start >= 0:
+                    found.add(name)
     return found
 
 
@@ -137,11 +158,11 @@ class TransactionStateRequest(Request[_StateQuestion]):  # type: ignore[misc]  #
         return request_struct_class([self._id], {})
 
 
-def state_of(answer: Any) -> str | None:
-    """Return the state, by Kafka's name for it, or None for an id that is new. Raises Kafka's own errors."""
-    code, _, state, *_ = answer.transactions[0]
+def state_of(answer: Any) -> TransactionState | None:
+    """Return the state, or None for an id that is new. Raises Kafka's own errors."""
+    code, _, state, _, _, _, epoch, _, _ = answer.transactions[0]
     if code == TRANSACTIONAL_ID_NOT_FOUND:
         return None
     if code:
         raise errors.for_code(code)
-    return str(state)
+    return TransactionState(str(state), epoch)

@@ -68,7 +68,10 @@ class AgreementWriter:
             try:
                 # Starting fences whoever was about to write; what is read after that nobody can outdate.
                 async with self._log.processor("agreements") as processor:
-                    decision = decide(await self._books.fresh())
+                    book = await self._books.fresh()
+                    if tried is not None and _stands(book, tried):
+                        return tried
+                    decision = decide(book)
                     if isinstance(decision, Accepted):
                         tried = decision
                         await processor.commit(outputs=[(AGREEMENTS_TOPIC, decision.record)], visible=True)

@@ -4,6 +4,7 @@ A broker does so when it believes the topics to be gone. Here the coordinator is
 to, and the broker is set not to ask it: nothing marks the end of what stands there.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types d
 from broker_adapters.kafka import KafkaLog, KafkaSettings, producers
 from broker_adapters.kafka.hanging import is_to_be_committed
 from broker_adapters.kafka.processor import KafkaProcessor
-from broker_adapters.log import LogUnavailable, NewRecord, Processor
+from broker_adapters.kafka.transaction_requests import TransactionState
+from broker_adapters.log import Fenced, LogUnavailable, NewRecord, Processor
 
 STATE = "state.p"
 
@@ -61,6 +63,13 @@ def hide(processor: Processor, settings: KafkaSettings, topics: Iterable[str]) -
             add(partition)
 
     manager.maybe_add_partition_to_txn = pretend
+
+
+async def fence(settings: KafkaSettings) -> None:
+    """Take the processor's name over, and die at once."""
+    died = producers.transactional_producer(settings, "p")
+    await died.start()
+    await producers.drop(died)
 
 
 async def step(processor: Processor, number: int) -> None:
@@ -127,9 +136,10 @@ async def test_an_unfinished_step_whose_rollback_is_not_marked_is_rolled_back(
 
         assert isinstance(processor, KafkaProcessor)
         processor._producer.commit_transaction = die
-        with pytest.raises(LogUnavailable):
+        with pytest.raises(LogUnavailable, match="Away"):
             # One topic at least is known to the coordinator: it has something to roll back.
             await processor.commit(outputs=[(topic, NewRecord(b"2")) for topic in ("v", "t", "u")], positions={"in": 2})
+    assert await log.unread() >= set(hidden)
     assert await go_on(log, 3) == 2
     await assert_each_once(log, 3)
     assert await readable(log, "v") == []
@@ -147,9 +157,7 @@ async def test_where_nobody_knows_any_more_what_was_decided_nothing_is_lost(
         hide(processor, settings, hidden)
         with pytest.raises(LogUnavailable):
             await step(processor, 2)
-    died = producers.transactional_producer(settings, "p")
-    await died.start()
-    await producers.drop(died)
+    await fence(settings)
     assert await go_on(log, 4) == goes_on_with
     await assert_each_once(log, 4)
 
@@ -167,22 +175,55 @@ async def test_others_transactions_are_let_be(log: KafkaLog, settings: KafkaSett
     assert await readable(log, "t") == [b"other", b"1", b"2"]
 
 
+@pytest.mark.usefixtures("believing_broker")
+async def test_who_waits_for_the_end_of_its_step_is_told_that_another_came(
+    log: KafkaLog, settings: KafkaSettings
+) -> None:
+    """What the other rolled back is closed too, and is no success; nor is it taken into the local copy."""
+    await log.create_topics(["t", "u"])
+    async with log.processor("p") as processor:
+        await step(processor, 1)
+        hide(processor, settings, ("t", "u", STATE))
+        waiting = asyncio.create_task(step(processor, 2))
+        await asyncio.sleep(0.3)
+        assert await log.unread() == {"t", "u", STATE}
+        await fence(settings)
+        assert await go_on(log, 1) == 2
+        with pytest.raises(Fenced):
+            await waiting
+    assert await go_on(log, 3) == 2
+    await assert_each_once(log, 3)
+
+
 @pytest.mark.parametrize(
-    ("state", "state_topic_hangs", "expected"),
+    ("state", "taken_over", "state_topic_hangs", "expected"),
     [
-        ("PrepareCommit", True, True),
-        ("CompleteCommit", True, True),
-        ("CompleteCommit", False, True),
-        ("Ongoing", False, False),
-        ("PrepareAbort", True, False),
-        ("PrepareEpochFence", False, False),
-        ("CompleteAbort", False, False),
-        ("Empty", True, False),
-        ("Empty", False, True),
-        (None, True, False),
-        ("of a later Kafka", False, True),
+        ("PrepareCommit", 1, True, True),
+        ("CompleteCommit", 1, True, True),
+        ("CompleteCommit", 1, False, True),
+        ("CompleteCommit", 2, True, False),
+        ("CompleteCommit", 3, False, True),
+        ("Ongoing", 2, False, False),
+        ("Ongoing", 3, False, False),
+        ("Ongoing", 1, True, False),
+        ("Ongoing", 1, False, True),
+        ("PrepareAbort", 1, False, False),
+        ("CompleteAbort", 1, False, False),
+        ("PrepareEpochFence", 2, False, False),
+        ("Empty", 1, True, False),
+        ("Empty", 1, False, True),
+        ("of a later Kafka", 1, False, True),
     ],
 )
-def test_what_hangs_is_ended_as_it_was_decided(state: str | None, state_topic_hangs: bool, expected: bool) -> None:
+def test_what_hangs_is_ended_as_it_was_decided(
+    state: str, taken_over: int, state_topic_hangs: bool, expected: bool
+) -> None:
     """And where that is unknown: a step of which the state tells nothing is decided anew."""
-    assert is_to_be_committed(state, state_topic_hangs=state_topic_hangs) is expected
+    before = TransactionState(state, 7)
+    assert is_to_be_committed(before, 7 + taken_over, state_topic_hangs=state_topic_hangs) is expected
+
+
+def test_of_a_new_id_the_state_tells() -> None:
+    """Where Kafka has forgotten the id there is nothing else."""
+    assert is_to_be_committed(None, 0, state_topic_hangs=False)
+    assert not is_to_be_committed(None, 0, state_topic_hangs=True)
