@@ -79,8 +79,7 @@ def _publish(ground: Ground, data: Path, outputs: int) -> Job:
 
 def _forwarder_rate(ground: Ground, data: Path, job: Job) -> float:
     topics = [ground.topic(f"alliance.bench-{number}.job-order") for number in range(1, job.outputs + 1)]
-    command = place.kommunebro("forward", "--kafka", ground.bootstrap, "--data", str(data), *ground.config())
-    server = Server("The forwarder", command, ground.work / "forwarder.log")
+    server = place.forwarder(ground, data)
     with _watched(ground, topics, job, server):
         starts = uvloop.run(kafka_ends(ground.bootstrap, topics))
         with server:

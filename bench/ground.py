@@ -107,6 +107,12 @@ def gateway(ground: Ground, data: Path, log: LogKind, *, forwarder: bool = False
     return Server(f"The gateway ({log})", command, ground.work / f"{data.name}.log", port)
 
 
+def forwarder(ground: Ground, data: Path) -> Server:
+    """Return a forwarder alone, not started yet, on Kafka and the gateway's data folder."""
+    command = kommunebro("forward", "--kafka", ground.bootstrap, "--data", str(data), *ground.config())
+    return Server("The forwarder", command, ground.work / f"{data.name}-forwarder.log")
+
+
 def bare_app(ground: Ground, topic: str) -> Server:
     """Return the bare FastAPI and aiokafka app, not started yet."""
     port = free_port()
