@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,34 @@ async def test_a_commit_that_was_not_answered_but_stands_is_a_success(
 
         monkeypatch.setattr(found, "commit", unanswered)
         return found
+
+    monkeypatch.setattr(gateway.log, "processor", processor)
+    made = await put(desk, agreement(), if_none_match="*")
+    assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+
+
+async def test_a_commit_that_stands_only_when_the_next_enters_is_a_success(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Kafka whoever enters ends what hung: our own version comes up between two looks."""
+    gateway, _ = desk
+    real = gateway.log.processor
+    hung: list[dict[str, Any]] = []
+
+    @asynccontextmanager
+    async def processor(name: str) -> AsyncIterator[Any]:
+        async with real(name) as found:
+            if hung:
+                await found.commit(**hung[0])
+                yield found
+                return
+
+            async def hang(**arguments: Any) -> None:
+                hung.append(arguments)
+                raise LogUnavailable("no answer", outcome_unknown=True)
+
+            monkeypatch.setattr(found, "commit", hang)
+            yield found
 
     monkeypatch.setattr(gateway.log, "processor", processor)
     made = await put(desk, agreement(), if_none_match="*")
