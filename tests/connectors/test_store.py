@@ -75,6 +75,20 @@ def test_a_things_states_go_one_after_another(tmp_path: Path) -> None:
         assert known(store, "1") == (1, b"b", None, b"a")
 
 
+def test_reading_some_does_not_cost_more_the_more_wait() -> None:
+    """After weeks without a gateway hundreds of thousands do. Counted in steps of SQLite's machine, not in seconds."""
+
+    def steps(waiting: int) -> int:
+        with Store(None) as store:
+            outbox, count = outbox_of(store), itertools.count()
+            outbox.keep([state(str(number)) for number in range(waiting)], now_us=NOW_US)
+            store.database.set_progress_handler(lambda: next(count) < 0, 1)
+            assert len(outbox.next(100, after=100)) == 100
+            return next(count)
+
+    assert steps(2_000) == pytest.approx(steps(200), rel=0.1)
+
+
 def test_a_refused_state_is_set_aside_with_its_reason_until_it_is_mended(tmp_path: Path) -> None:
     """What is known goes back to what was taken in; a later state that is taken in clears the list."""
     with Store(tmp_path / "s.sqlite3") as store:
