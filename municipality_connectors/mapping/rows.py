@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from municipality_connectors.mapping.cells import CellError
 from municipality_connectors.mapping.dates import parse_moment
 from municipality_connectors.mapping.plan import Layout, Placed
+from municipality_connectors.mapping.rules import Rule
 from municipality_connectors.mapping.sheet_types import Column, Fill, SheetType
 from municipality_connectors.tables import Cell, Row, is_blank
 
@@ -65,7 +66,10 @@ class RowMapper:
     def __init__(self, layout: Layout, days_shift: int = 0) -> None:
         self._layout, self._days_shift = layout, days_shift
         self._required = [(column, _steps(column.unless)) for column in layout.sheet.required]
-        self._known: list[dict[Cell, Any]] = [{} for _ in layout.placed]
+        self._fields = [
+            _Field(placed, placed.place, placed.rule, placed.column.above, placed.column.leaf, {})
+            for placed in layout.placed
+        ]
 
     def map(self, row: Row) -> Mapped:
         """Read a row."""
@@ -73,18 +77,33 @@ class RowMapper:
         data: dict[str, Any] = {}
         faults: list[Fault] = []
         unread: set[str] = set()
-        for placed, known in zip(layout.placed, self._known, strict=True):
-            column = placed.column
+        cells, formulas = row.cells, row.formulas
+        width = len(cells)
+        # Written out, since it runs for each of a sheet's millions of cells, most of them blank or met before.
+        for placed, place, rule, above, leaf, known in self._fields:
             try:
-                cell = _cell(layout, placed, row)
-                if is_blank(cell):
+                if rule is not None:
+                    cell = rule.cell(layout.getter(row), layout.by_name(row))
+                else:
+                    cell = cells[place] if place < width else None  # type: ignore[index, operator]  # it has a place
+                if cell is None:
                     continue
-                value = self._value(placed, known, cell, row)
+                value = known.get(cell) if type(cell) is str and not formulas else None
+                if value is None:
+                    if is_blank(cell):
+                        continue
+                    value = self._value(placed, known, cell, row)
             except CellError as error:
-                faults.append(Fault(column.title, str(error), pointer=column.pointer))
-                unread.add(column.pointer)
-            else:
-                _put(data, column, value)
+                faults.append(Fault(placed.column.title, str(error), pointer=placed.column.pointer))
+                unread.add(placed.column.pointer)
+                continue
+            parent = data
+            for step in above:
+                parent = parent.setdefault(step, {})
+            if type(value) is not tuple:
+                parent[leaf] = value
+            elif value:
+                parent[leaf] = [*parent.get(leaf, ()), *_thawed(value)]
         _put_what_blanks_mean(data, layout.sheet)
         _keep_sensitive_home(data, layout, row)
         absent = [
@@ -104,26 +123,49 @@ class RowMapper:
 
     def _value(self, placed: Placed, known: dict[Cell, Any], cell: Cell, row: Row) -> Any:
         if not row.formulas and _can_be_remembered(cell):
-            if (value := known.get(cell)) is not None:
-                return value
-            value = placed.column.kind.parse(cell)
-            # Only what nobody can change afterwards is given out again.
-            if len(known) < KNOWN_MAX and type(value) in _FIXED:
-                known[cell] = value
+            if (value := known.get(cell)) is None:
+                value = _frozen(placed.column.kind.parse(cell))
+                if len(known) < KNOWN_MAX and _is_frozen(value):
+                    known[cell] = value
             return value
-        return _parsed(placed.column, cell, self._days_shift, computed=placed.place in row.formulas)
+        return _frozen(_parsed(placed.column, cell, self._days_shift, computed=placed.place in row.formulas))
+
+
+class _Field(NamedTuple):
+    """One of our columns: what it is read from, where its value goes, and what the cells met so far mean, frozen."""
+
+    placed: Placed
+    place: int | None
+    rule: Rule | None
+    above: tuple[str, ...]
+    leaf: str
+    known: dict[Cell, Any]
+
+
+def _frozen(value: Any) -> Any:
+    """Return a list as a tuple: only what nobody can change afterwards is given out again."""
+    return tuple(value) if type(value) is list else value
+
+
+def _is_frozen(value: Any) -> bool:
+    """Whether a value can be given out again: a plain one, or plain ones and flat objects in a tuple."""
+    return type(value) in _FIXED or (
+        type(value) is tuple
+        and all(
+            type(item) in _FIXED or (type(item) is dict and all(type(inner) in _FIXED for inner in item.values()))
+            for item in value
+        )
+    )
+
+
+def _thawed(values: tuple[Any, ...]) -> list[Any]:
+    """Return a list of a row's own, its objects too."""
+    return [item.copy() if type(item) is dict else item for item in values]
 
 
 def _can_be_remembered(cell: Cell) -> bool:
     """Whether equal cells mean the same: not numbers, of which 1 is also true, nor times of several time zones."""
     return type(cell) is str or (type(cell) is datetime and cell.tzinfo is None)
-
-
-def _cell(layout: Layout, placed: Placed, row: Row) -> Cell:
-    if placed.rule is not None:
-        return placed.rule.cell(layout.getter(row), layout.by_name(row))
-    assert placed.place is not None, placed  # noqa: S101  # a column without a rule has a place
-    return row.cells[placed.place] if placed.place < len(row.cells) else None
 
 
 def _keep_sensitive_home(data: dict[str, Any], layout: Layout, row: Row) -> None:
@@ -160,17 +202,6 @@ def _changed(layout: Layout, row: Row, days_shift: int) -> datetime | None:
         cell += days_shift
     moment = parse_moment(cell)
     return moment if isinstance(moment, datetime) else None
-
-
-def _put(data: dict[str, Any], column: Column, value: Any) -> None:
-    leaf = column.leaf
-    for step in column.above:
-        data = data.setdefault(step, {})
-    if isinstance(value, list):
-        if value:
-            data[leaf] = [*data.get(leaf, ()), *value]
-    else:
-        data[leaf] = value
 
 
 def _put_what_blanks_mean(data: dict[str, Any], sheet: SheetType) -> None:

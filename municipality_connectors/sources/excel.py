@@ -16,7 +16,8 @@ from openpyxl.xml.constants import SHARED_STRINGS
 from municipality_connectors.sources import replacing, worksheet_xml
 from municipality_connectors.sources.apart import EndedEarly, apart
 from municipality_connectors.sources.archive import check_archive, check_ending, not_a_workbook
-from municipality_connectors.sources.worksheet_cells import Meaning, ReadRow, read_rows, read_texts
+from municipality_connectors.sources.worksheet_cells import Meaning, ReadRow, read_texts
+from municipality_connectors.sources.worksheet_rows import read_rows
 from municipality_connectors.tables import (
     COLUMNS_MAX,
     ROWS_MAX,
@@ -81,22 +82,15 @@ class ExcelFile:
             raise not_a_workbook()
         with _as_source_errors(), self._archive.open(part) as stream:
             merged = worksheet_xml.has_merged_cells(stream)
-        rows = self._rows(part)
-        first = next((row for row in rows if row.number >= header_row), None)
-        header: dict[int, Any] = {}
-        if first is not None and first.number == header_row:
-            header = first.cells
-        elif first is not None:
-            rows = chain([first], rows)
-        width = max((place for place, cell in header.items() if not is_blank(cell)), default=-1) + 1
-        texts = [" ".join(str(header[place]).split()) if place in header else "" for place in range(width)]
-        return Table(name, tuple(texts), _content(rows, width), self._shift, (_MERGED,) if merged else ())
+        batches = self._batches(part, header_row)
+        header = next(batches)[0].cells
+        texts = [" ".join(str(cell).split()) if cell is not None else "" for cell in header]
+        return Table(name, tuple(texts), _counted(batches), self._shift, (_MERGED,) if merged else ())
 
-    def _rows(self, part: str) -> Iterator[ReadRow]:
-        if self._archive.getinfo(part).file_size < APART_BYTES:
-            batches = _batches(self._raw, part, self._meaning)
-        else:
-            batches = apart(_batches, self._raw, part, self._meaning)
+    def _batches(self, part: str, header_row: int) -> Iterator[list[Row]]:
+        given = self._raw, part, self._meaning, header_row
+        large = self._archive.getinfo(part).file_size >= APART_BYTES
+        batches = apart(_read, *given) if large else _read(*given)
         while True:
             with _as_source_errors():
                 try:
@@ -105,7 +99,7 @@ class ExcelFile:
                     raise SourceError("unreadable", _INTERRUPTED) from None
             if batch is None:
                 return
-            yield from batch
+            yield batch
 
     def content_digest(self) -> bytes:
         """Return the SHA-256 of the file as it was read, or last written by `fill`."""
@@ -160,27 +154,45 @@ class _Structure(ExcelReader):
         return Meaning(self.texts, book._date_formats, book._timedelta_formats, book.epoch)  # noqa: SLF001
 
 
-def _batches(raw: bytes, part: str, meaning: Meaning) -> Iterator[list[ReadRow]]:
-    """Yield a worksheet's rows, some at a time. Raises what the archive and the parser raise."""
+def _read(raw: bytes, part: str, meaning: Meaning, header_row: int) -> Iterator[list[Row]]:
+    """Yield a worksheet's header, alone, then its rows with content, some at a time.
+
+    Raises what the archive and the parser raise.
+    """
     with zipfile.ZipFile(BytesIO(raw)) as archive, archive.open(part) as stream:
         rows = read_rows(stream, meaning, columns_max=COLUMNS_MAX, last_row=LAST_ROW)
-        while batch := list(islice(rows, BATCH_ROWS)):
+        first = next((row for row in rows if row.number >= header_row), None)
+        header: dict[int, Any] = {}
+        if first is not None and first.number == header_row:
+            header = first.cells
+        elif first is not None:
+            rows = chain([first], rows)
+        width = max((place for place, cell in header.items() if not is_blank(cell)), default=-1) + 1
+        yield [Row(header_row, tuple(map(header.get, range(width))))]
+        found = _content(rows, width)
+        while batch := list(islice(found, BATCH_ROWS)):
             yield batch
 
 
 def _content(rows: Iterator[ReadRow], width: int) -> Iterator[Row]:
-    """Yield the rows with content. Raises `SourceError` when there are too many."""
-    found = 0
+    """Yield the rows with content."""
     for number, values, computed in rows:
-        if not values and not computed:
-            continue
-        cells = tuple(_cell(values.get(column), column in computed) for column in range(width))
-        if not all(map(is_blank, cells)):
+        if values or computed:
+            cells = tuple([_cell(values.get(column), column in computed) for column in range(width)])
+            if not all(map(is_blank, cells)):
+                yield Row(number, cells, computed)
+
+
+def _counted(batches: Iterator[list[Row]]) -> Iterator[Row]:
+    """Yield the rows one by one. Raises `SourceError` when there are too many."""
+    found = 0
+    for batch in batches:
+        for row in batch:
             found += 1
             if found > ROWS_MAX:
                 message = f"Arket har over {ROWS_MAX} rækker. Del det i flere."
-                raise SourceError("too-many-rows", message, row=number)
-            yield Row(number, cells, computed)
+                raise SourceError("too-many-rows", message, row=row.number)
+            yield row
 
 
 def _cell(value: Any, computed: bool) -> Cell:

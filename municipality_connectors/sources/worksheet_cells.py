@@ -1,12 +1,13 @@
-"""Read a worksheet's cells and a workbook's shared texts, chunk by chunk.
+"""Read a worksheet's cells and a workbook's shared texts with the XML parser, chunk by chunk.
 
 A library that builds an object for each cell takes a minute for 100,000 rows; this takes a few seconds, and holds no
 more than the rows of one chunk. What a cell's number means (a date, by its style) is still the library's to say.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import IO, Any, NamedTuple
 
 from openpyxl.utils.datetime import from_excel, from_ISO8601
@@ -40,16 +41,6 @@ class Meaning:
     dates: Collection[int]
     durations: Collection[int]
     epoch: datetime
-
-
-def read_rows(stream: IO[bytes], meaning: Meaning, *, columns_max: int, last_row: int) -> Iterator[ReadRow]:
-    """Iterate over a worksheet's rows. Raises `UnusableXml`."""
-    reader = _Rows(meaning, columns_max, last_row)
-    while chunk := stream.read(CHUNK_BYTES // 4):
-        reader.feed(chunk, final=False)
-        yield from reader.taken()
-    reader.feed(b"", final=True)
-    yield from reader.taken()
 
 
 def read_texts(stream: IO[bytes]) -> list[str]:
@@ -92,7 +83,7 @@ class _Texts(SpreadsheetParser):
 
 
 @dataclass
-class _Rows(SpreadsheetParser):
+class Rows(SpreadsheetParser):
     """Reads rows. A cell's text is what stands in its `v`, or in the `t` of an inline text."""
 
     meaning: Meaning
@@ -102,6 +93,7 @@ class _Rows(SpreadsheetParser):
     _cells: dict[int, Any] = field(default_factory=dict)
     _computed: set[int] = field(default_factory=set)
     _row: int = 0
+    _in_row: bool = False
     _column: int = -1
     _kind: str = "n"
     _style: str | None = None
@@ -111,6 +103,17 @@ class _Rows(SpreadsheetParser):
     def __post_init__(self) -> None:
         super().__init__()
         self._parts: list[str] = []
+
+    @property
+    def are_next(self) -> bool:
+        """Whether rows are what may follow where the parser stands now."""
+        return self._in_data and not self._in_row and not self._silent
+
+    def take(self, number: int, cells: dict[int, Any], computed: frozenset[int]) -> None:
+        """Take a row that somebody else has read; it follows those before it."""
+        self._row = number
+        if number <= self.last_row:
+            self._taken.append(ReadRow(number, cells, computed))
 
     def taken(self) -> list[ReadRow]:
         """Return the rows that were read to their end since the last time."""
@@ -130,6 +133,7 @@ class _Rows(SpreadsheetParser):
         elif local == "row":
             number = attributes.get("r", "")
             self._row = int(number) if number.isdigit() and len(number) < DIGITS_MAX else self._row + 1
+            self._in_row = True
             self._column, self._cells, self._computed = -1, {}, set()
         elif local == "f":
             self._computed.add(self._column)
@@ -144,32 +148,39 @@ class _Rows(SpreadsheetParser):
             self._parser.CharacterDataHandler = None
         elif local == "c":
             if self._parts and self._column < self.columns_max:
-                self._cells[self._column] = self._value("".join(self._parts))
-        elif local == "row" and self._in_data and self._row <= self.last_row:
-            self._taken.append(ReadRow(self._row, self._cells, frozenset(self._computed)))
+                self._cells[self._column] = self.value(self._kind, self._style, "".join(self._parts))
+        elif local == "row":
+            self._in_row = False
+            if self._in_data and self._row <= self.last_row:
+                self._taken.append(ReadRow(self._row, self._cells, frozenset(self._computed)))
         elif local == "rPh":
             self._silent -= 1
         elif local == "sheetData":
             self._in_data = False
 
-    def _value(self, text: str) -> Any:
-        kind = self._kind
+    def value(self, kind: str, style: str | None, text: str) -> Any:
+        """Return what a cell holds. kind: its `t`; style: its `s`. Raises `ValueError` and more for a damaged one."""
         if kind == "s":
             return self.meaning.texts[int(text)]
         if kind == "n":
-            return self._number(text)
+            return self._number(style, text)
         if kind == "b":
             return text.strip() == "1"
         if kind == "d":
             return from_ISO8601(text)  # type: ignore[no-untyped-call]
         return text
 
-    def _number(self, text: str) -> Any:
+    def _number(self, style: str | None, text: str) -> Any:
         number = float(text) if "." in text or "e" in text or "E" in text else int(text)
-        style = self._style
         if style is not None and style != "0" and int(style) in self.meaning.dates:
             try:
-                return from_excel(number, self.meaning.epoch, timedelta=int(style) in self.meaning.durations)
+                return _moment(number, self.meaning.epoch, int(style) in self.meaning.durations)
             except (OverflowError, ValueError):
                 return "#VALUE!"
         return number
+
+
+@lru_cache(maxsize=4096)
+def _moment(number: float, epoch: datetime, duration: bool) -> Any:
+    """Return the date or time of a number. A sheet names the same days again and again."""
+    return from_excel(number, epoch, timedelta=duration)

@@ -176,11 +176,11 @@ _ROW_NUMBER = re.compile(r"[0-9]{1,7}")
 def column_of(reference: str | None, otherwise: int) -> int:
     """Return the column of a reference such as `AB12`, counted from 0; `otherwise` where there is none."""
     letters = (reference or "").rstrip("0123456789")
-    column = _columns().get(letters)
+    column = columns().get(letters)
     return otherwise if column is None else column
 
 
 @lru_cache(maxsize=1)
-def _columns() -> dict[str, int]:
+def columns() -> dict[str, int]:
     """Return every column of a worksheet by its letters: a look-up, since a file has millions of references."""
     return {column_letter(column): column for column in range(COLUMNS)}
