@@ -34,7 +34,8 @@ _PARTS = 7
 
 _OTHER_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)")
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
-_OUT_OF_THE_ORDINARY = re.compile(r"<[!?]|\]\]>|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+_OUT_OF_THE_ORDINARY = ("<!", "<?", "]]>", "\ufffe", "\uffff")
+_CONTROL = bytes({*range(0x20)} - {*b"\t\n"})
 """Where one of these stands, a row may be none (in a comment, say), or mean something else, or be wrong."""
 
 _NONE: frozenset[int] = frozenset()
@@ -74,7 +75,9 @@ class _Reader:
             text = self._waiting + self._decoder.decode(raw, final)
         except UnicodeDecodeError as error:
             raise UnusableXml(str(error)) from None
-        if _OUT_OF_THE_ORDINARY.search(text, prologue):
+        # A pattern for all of these takes as long as reading the rows.
+        is_ordinary = not any(text.find(mark, prologue) >= 0 for mark in _OUT_OF_THE_ORDINARY)
+        if not is_ordinary or len(raw.translate(None, _CONTROL)) < len(raw):
             self._is_usual = False
             self._rows.feed(text.encode() + self._decoder.getstate()[0], final=final)
             return
