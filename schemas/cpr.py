@@ -9,7 +9,7 @@ told to anybody.
 
 import re
 from calendar import monthrange
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 _DIGITS = 10
 _MONTHS = range(1, 13)
@@ -49,6 +49,7 @@ _NO_DIGIT = re.compile(r"\D")
 # category Nd; a test holds it). What is left is a digit, or begins a character that may be one.
 _DIGITS_OF_ASCII, _GO_ON = range(0x30, 0x3A), range(0x80, 0xC0)
 _BEGIN_NO_DIGIT = (*range(0xC0, 0xD0), 0xE2)
+_BETWEEN = b"\xff"
 _COUNTED_OUT = bytes([byte for byte in range(0x80) if byte not in _DIGITS_OF_ASCII] + [*_GO_ON, *_BEGIN_NO_DIGIT])
 
 
@@ -91,7 +92,10 @@ def _is_date(digits: str) -> bool:
     return 1 <= day <= days or 1 <= day - _REPLACEMENT_DAYS <= days
 
 
-def any_holds_cpr(texts: Iterable[str], p_numbers: Collection[str] = ()) -> bool:
+def any_holds_cpr(texts: Collection[str], p_numbers: Collection[str] = ()) -> bool:
     """Whether one of the texts holds something like a CPR number; most often answered by one count of digits."""
-    together = "\n".join(texts)
-    return not has_few_digits(together) and any(holds_cpr(text, p_numbers) for text in texts)
+    # No text holds the byte between them, as UTF-8 has no such byte.
+    digits = _BETWEEN.join([text.encode() for text in texts]).translate(None, _COUNTED_OUT)
+    if len(digits) < _DIGITS or max(map(len, digits.split(_BETWEEN))) < _DIGITS:
+        return False
+    return any(holds_cpr(text, p_numbers) for text in texts)
