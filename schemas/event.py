@@ -203,7 +203,7 @@ def canonical(attributes: Mapping[str, Any]) -> bytes:
     spelled = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
     # 37.0 and 37 are one number to JSON Schema; only such spellings need the slower way. Floats that orjson
     # writes with an exponent lie beyond 2^53, where no integer of the same value is taken.
-    if b".0" in spelled and _FLOAT_SPELLING.search(spelled):
+    if b".0" in spelled and FLOAT_SPELLING.search(spelled):
         spelled = orjson.dumps(_integral(attributes), option=orjson.OPT_SORT_KEYS)
     return spelled
 
@@ -216,7 +216,8 @@ def digest_of(spelled: bytes, key: bytes) -> int:
 
 
 _DIGESTED = frozenset(REQUIRED)
-_FLOAT_SPELLING = re.compile(rb"\.0[,}\]]")
+FLOAT_SPELLING = re.compile(rb"\.0[,}\]]")
+"""A whole number with decimals, or a text that looks like one."""
 
 
 @lru_cache(maxsize=8)

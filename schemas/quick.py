@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from schemas.event import ID_CHARACTERS_MAX, JSON, TRACEPARENT, parse_time
+from schemas.event import FLOAT_SPELLING, ID_CHARACTERS_MAX, JSON, TRACEPARENT, parse_time
 from schemas.identifiers import ID_PROPERTIES, SUBJECT, TYPE_PREFIX, EventName, InvalidIdentifier, Source
 from schemas.rules import Gathered, Rule, Rules, rule_of
 from schemas.strict_json import INTEGER_MAX, has_each_key_once
@@ -34,6 +34,7 @@ _FORMATS = {
     "date-time": rf"{_DAY}T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){{2}}(?:\.[0-9]+)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
 }
+_DECIMAL_MIN, _DECIMAL_MAX = 0.1, 1000.0
 
 
 class Reading(NamedTuple):
@@ -85,7 +86,8 @@ class QuickReader:
             return None
         canonical = self._encode(event)
         # No value can be spelled shorter than here: of the same length, nothing was left out as a second key.
-        if len(canonical) != len(raw) and not has_each_key_once(raw, canonical):
+        is_plain = len(canonical) == len(raw) or has_each_key_once(raw, canonical)
+        if not is_plain or (b".0" in canonical and FLOAT_SPELLING.search(canonical)):
             return None
         found, digits = way.look(data)
         if not (self._rules.kept(found) and (not digits or _are_digits(digits))):
@@ -221,7 +223,7 @@ def _translated(pattern: str) -> str:
 
 
 def _integer(_root: Schema, node: Schema, name: str) -> Any:
-    """Return the type of a number: an integer written as one. 37.5, and 37.0 for 37, are for the careful way."""
+    """Return the type of an integer written as one. 37.0 for 37 is for the careful way."""
     if not _keywords(node) <= _ANNOTATIONS | {"type", "minimum", "maximum", "exclusiveMinimum", "enum"}:
         raise _NotQuick(name)
     if "enum" in node:
@@ -231,6 +233,20 @@ def _integer(_root: Schema, node: Schema, name: str) -> Any:
         raise _NotQuick(name)
     most = min(int(node.get("maximum", INTEGER_MAX)), INTEGER_MAX)
     return Annotated[int, msgspec.Meta(ge=least, le=most)]
+
+
+def _number(root: Schema, node: Schema, name: str) -> Any:
+    """Return the type of a number: an integer, or one with decimals as hours have them.
+
+    Within these bounds every writer spells a number alike, and none can be spelled shorter. A whole one with decimals
+    is seen by its spelling, and is for the careful way.
+    """
+    if "enum" in node:
+        return _integer(root, node, name)
+    least = max(node.get("minimum", _DECIMAL_MIN), node.get("exclusiveMinimum", 0), _DECIMAL_MIN)
+    most = min(node.get("maximum", _DECIMAL_MAX), _DECIMAL_MAX)
+    above = {"gt": least} if least == node.get("exclusiveMinimum") else {"ge": least}
+    return _integer(root, node, name) | Annotated[float, msgspec.Meta(**above, le=most)]
 
 
 def _boolean(_root: Schema, node: Schema, name: str) -> Any:
@@ -250,7 +266,7 @@ _TYPES: dict[str, Callable[[Schema, Schema, str], Any]] = {
     "object": _struct,
     "string": _string,
     "integer": _integer,
-    "number": _integer,
+    "number": _number,
     "boolean": _boolean,
     "array": _array,
 }

@@ -8,7 +8,7 @@ from municipality_connectors.connector_file.fields import FileFault
 from municipality_connectors.connector_file.model import Deliver
 from municipality_connectors.connector_file.secret_files import read_secret
 from municipality_connectors.delivering.delivery import Delivery
-from municipality_connectors.delivering.sinks import ENVELOPE, KEY, FolderSink, SheetSink, Sink, SqlSink
+from municipality_connectors.delivering.sinks import ENVELOPE, KEY, FolderSink, SheetSink, Sink
 from municipality_connectors.mapping.sheet_types import SheetType, sheet_type
 from municipality_connectors.state.delivered import Delivered
 from schemas.identifiers import EventName
@@ -93,7 +93,8 @@ def _opened(one: Deliver, sheet: SheetType, folder: Path, place: tuple[str, ...]
 
 
 def _sql(one: Deliver, sheet: SheetType, folder: Path, place: tuple[str, ...], faults: list[FileFault]) -> Open:
-    from municipality_connectors.sources.sql import database_url  # noqa: PLC0415  # slow to import
+    from municipality_connectors.delivering.sql_sink import SqlSink  # noqa: PLC0415  # slow to import
+    from municipality_connectors.sources.sql import database_url  # noqa: PLC0415  # as above
 
     password = read_secret(folder, one.password_file, (*place, "password-file"), faults)
     columns = one.columns or {}
