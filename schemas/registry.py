@@ -66,9 +66,16 @@ class Registry:
         known = self._known.get(attributes["dataschema"])
         if known is None:
             raise self._unknown(event)
-        data = attributes["data"]
-        if not (known.fast.is_valid(data) and self._rules.all_kept(data, known.plan)):
+        if not self._is_right(attributes["data"], known):
             raise self._refusal(event, known)
+
+    def takes(self, dataschema: str, data: dict[str, Any]) -> bool:
+        """Whether an event's data is right; False, too, where the schema is not known. `check` says why not."""
+        known = self._known.get(dataschema)
+        return known is not None and self._is_right(data, known)
+
+    def _is_right(self, data: Any, known: Known) -> bool:
+        return known.fast.is_valid(data) and self._rules.all_kept(data, known.plan)
 
     def warnings(self, event: Event) -> list[Violation]:
         """Return what a setting lets through although it looks wrong: CVR numbers' check digits."""

@@ -20,6 +20,7 @@ KNOWN_MAX = 2_000
 """Texts and times whose meaning is remembered for a column: a column with more of them holds titles, not codes."""
 
 _FIXED = (str, bool, int, float)
+_REMEMBERED = (str, datetime)
 
 
 class Fault(NamedTuple):
@@ -65,7 +66,9 @@ class RowMapper:
 
     def __init__(self, layout: Layout, days_shift: int = 0) -> None:
         self._layout, self._days_shift = layout, days_shift
-        self._required = [(column, _steps(column.unless)) for column in layout.sheet.required]
+        self._required = [
+            (column, None if column.above else column.leaf, _steps(column.unless)) for column in layout.sheet.required
+        ]
         self._fields = [
             _Field(placed, placed.place, placed.rule, placed.column.above, placed.column.leaf, {})
             for placed in layout.placed
@@ -88,7 +91,8 @@ class RowMapper:
                     cell = cells[place] if place < width else None  # type: ignore[index, operator]  # it has a place
                 if cell is None:
                     continue
-                value = known.get(cell) if type(cell) is str and not formulas else None
+                # A time with a zone is never found: none is kept.
+                value = known.get(cell) if type(cell) in _REMEMBERED and not formulas else None
                 if value is None:
                     if is_blank(cell):
                         continue
@@ -107,9 +111,9 @@ class RowMapper:
         _put_what_blanks_mean(data, layout.sheet)
         _keep_sensitive_home(data, layout, row)
         absent = [
-            column for column, instead in self._required
-            if _find(data, column.path) is None and not (instead and _find(data, instead) is not None)
-            and column.pointer not in unread
+            column for column, name, instead in self._required
+            if (name not in data if name is not None else _find(data, column.path) is None)
+            and not (instead and _find(data, instead) is not None) and column.pointer not in unread
         ]  # fmt: skip
         faults += [
             Fault(column.title, f"»{column.title}« skal udfyldes. {column.hint}", "required", column.pointer)
