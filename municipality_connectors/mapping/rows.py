@@ -19,6 +19,9 @@ SCOPE_KEY = "sharing.scope"
 KNOWN_MAX = 2_000
 """Texts and times whose meaning is remembered for a column: a column with more of them holds titles, not codes."""
 
+KNOWN_CHARACTERS_MAX = 200
+"""Of a text whose meaning is remembered: no code is longer, nor most lists of codes."""
+
 _FIXED = (str, bool, int, float)
 _REMEMBERED = (str, datetime)
 
@@ -129,7 +132,8 @@ class RowMapper:
         if not row.formulas and _can_be_remembered(cell):
             if (value := known.get(cell)) is None:
                 value = _frozen(placed.column.kind.parse(cell))
-                if len(known) < KNOWN_MAX and _is_frozen(value):
+                is_short = type(cell) is not str or len(cell) <= KNOWN_CHARACTERS_MAX
+                if is_short and len(known) < KNOWN_MAX and _is_frozen(value):
                     known[cell] = value
             return value
         return _frozen(_parsed(placed.column, cell, self._days_shift, computed=placed.place in row.formulas))

@@ -94,6 +94,8 @@ class Rows(SpreadsheetParser):
     _computed: set[int] = field(default_factory=set)
     _row: int = 0
     _in_row: bool = False
+    _depth: int = 0
+    _depth_of_data: int = 0
     _column: int = -1
     _kind: str = "n"
     _style: str | None = None
@@ -106,11 +108,11 @@ class Rows(SpreadsheetParser):
 
     @property
     def are_next(self) -> bool:
-        """Whether rows are what may follow where the parser stands now."""
-        return self._in_data and not self._in_row and not self._silent
+        """Whether the parser stands between two rows, or before the first, or behind the last."""
+        return self._in_data and self._depth == self._depth_of_data
 
     def take(self, number: int, cells: dict[int, Any], computed: frozenset[int]) -> None:
-        """Take a row that somebody else has read; it follows those before it."""
+        """Take a row that somebody else has read, where rows are next; it follows those before it."""
         self._row = number
         if number <= self.last_row:
             self._taken.append(ReadRow(number, cells, computed))
@@ -121,6 +123,7 @@ class Rows(SpreadsheetParser):
         return taken
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
         local = name if ":" not in name else name.rpartition(":")[2]
         if local == "c":
             self._column = column_of(attributes.get("r"), self._column + 1)
@@ -140,14 +143,15 @@ class Rows(SpreadsheetParser):
         elif local == "rPh":
             self._silent += 1
         elif local == "sheetData":
-            self._in_data = True
+            self._in_data, self._depth_of_data = True, self._depth
 
     def _end(self, name: str) -> None:
+        self._depth -= 1
         local = name if ":" not in name else name.rpartition(":")[2]
         if local in ("v", "t"):
             self._parser.CharacterDataHandler = None
         elif local == "c":
-            if self._parts and self._column < self.columns_max:
+            if self._parts and self._in_row and self._column < self.columns_max:
                 self._cells[self._column] = self.value(self._kind, self._style, "".join(self._parts))
         elif local == "row":
             self._in_row = False

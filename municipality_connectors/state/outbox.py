@@ -137,9 +137,8 @@ class Outbox:
 
         after: the number behind which they stand.
         """
-        # By its plus sign the book is not looked up in an index: SQLite would sort all that waits for each reading.
         rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM outbox WHERE +book=? AND number>? ORDER BY number LIMIT ?",
+            f"SELECT {_COLUMNS} FROM outbox WHERE book=? AND number>? ORDER BY number LIMIT ?",
             (self._book, after, limit),
         )
         states: list[State] = []

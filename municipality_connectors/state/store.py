@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-FORMAT = 3
+FORMAT = 4
 LOCK_TIMEOUT_S = 10.0
 """How long another run on the same store is waited for."""
 
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, boo
   dataschema TEXT NOT NULL, content BLOB NOT NULL, data BLOB NOT NULL, place TEXT NOT NULL, part TEXT, row INTEGER,
   kept_us INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS outbox_key ON outbox (book, name, subject);
+CREATE INDEX IF NOT EXISTS outbox_order ON outbox (book, number);
 CREATE TABLE IF NOT EXISTS refused (number INTEGER PRIMARY KEY AUTOINCREMENT, book INTEGER NOT NULL,
   name TEXT NOT NULL, subject TEXT NOT NULL, time_us INTEGER NOT NULL, dataschema TEXT NOT NULL,
   content BLOB NOT NULL, data BLOB NOT NULL, place TEXT NOT NULL, part TEXT, row INTEGER, problem TEXT NOT NULL,
@@ -45,12 +46,15 @@ CREATE TABLE IF NOT EXISTS deliveries (book INTEGER NOT NULL, name TEXT NOT NULL
   PRIMARY KEY (book, name));
 """
 
-_FROM_2 = (
-    "ALTER TABLE things ADD COLUMN settled_us INTEGER",
-    "ALTER TABLE things ADD COLUMN settled_data BLOB",
-    "UPDATE things SET settled_us=time_us, settled_data=data WHERE settled IS content",
-    f"PRAGMA user_version={FORMAT}",
-)
+_FORWARD = {
+    2: (
+        "ALTER TABLE things ADD COLUMN settled_us INTEGER",
+        "ALTER TABLE things ADD COLUMN settled_data BLOB",
+        "UPDATE things SET settled_us=time_us, settled_data=data WHERE settled IS content",
+    ),
+    3: ("CREATE INDEX IF NOT EXISTS outbox_order ON outbox (book, number)",),
+}
+"""What brings a store of some format to the next one."""
 
 
 class StoreUnusable(Exception):
@@ -109,12 +113,12 @@ class Store:
         try:
             database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=FILE;")
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, 1, 2, FORMAT):
+            if version not in (0, 1, *_FORWARD, FORMAT):
                 raise sqlite3.DatabaseError("of another format")
             if version == 1:
                 # What it held is known to the gateway, and found out from it.
                 database.executescript("DROP TABLE IF EXISTS things; DROP TABLE IF EXISTS pending;")
-            if version == 2:  # noqa: PLR2004  # the format before
+            if version in _FORWARD:
                 _bring_forward(database)
             elif version != FORMAT:
                 database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
@@ -161,11 +165,13 @@ class Store:
 
 
 def _bring_forward(database: sqlite3.Connection) -> None:
-    """Bring a store of the format before up to date, unless another process did so meanwhile."""
+    """Bring a store of a format before up to date, unless another process did so meanwhile."""
     with transaction(database):
-        if database.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
-            for statement in _FROM_2:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        for one in range(version, FORMAT):
+            for statement in _FORWARD[one]:
                 database.execute(statement)
+        database.execute(f"PRAGMA user_version={FORMAT}")
 
 
 def _make_private(path: Path) -> None:

@@ -76,17 +76,23 @@ def test_a_things_states_go_one_after_another(tmp_path: Path) -> None:
 
 
 def test_reading_some_does_not_cost_more_the_more_wait() -> None:
-    """After weeks without a gateway hundreds of thousands do. Counted in steps of SQLite's machine, not in seconds."""
+    """After weeks without a gateway hundreds of thousands do, here or for another gateway. Counted in steps of SQLite's
+    machine, not in seconds.
+    """
 
-    def steps(waiting: int) -> int:
+    def steps(waiting: int, of_another: int) -> int:
         with Store(None) as store:
-            outbox, count = outbox_of(store), itertools.count()
+            outbox, another, count = outbox_of(store), outbox_of(store, "h"), itertools.count()
+            another.keep([state(str(number)) for number in range(of_another)], now_us=NOW_US)
             outbox.keep([state(str(number)) for number in range(waiting)], now_us=NOW_US)
             store.database.set_progress_handler(lambda: next(count) < 0, 1)
-            assert len(outbox.next(100, after=100)) == 100
+            first = outbox.next(100)
+            assert len(outbox.next(100, after=first[-1].number)) == 100
             return next(count)
 
-    assert steps(2_000) == pytest.approx(steps(200), rel=0.1)
+    few = steps(300, 0)
+    assert steps(2_000, 0) == pytest.approx(few, rel=0.1)
+    assert steps(300, 2_000) == pytest.approx(few, rel=0.1)
 
 
 def test_a_refused_state_is_set_aside_with_its_reason_until_it_is_mended(tmp_path: Path) -> None:
@@ -145,7 +151,7 @@ def test_what_waits_for_a_new_address_follows_once_the_gateway_is_known(tmp_path
         assert Outbox(store.database, old).waiting()[0] == 3
 
 
-def test_a_store_of_the_format_before_is_brought_forward(tmp_path: Path) -> None:
+def test_a_store_of_a_format_before_is_brought_forward(tmp_path: Path) -> None:
     """What it remembers and what waits in it stay."""
     path = tmp_path / "a.sqlite3"
     with Store(path) as store:
@@ -155,12 +161,14 @@ def test_a_store_of_the_format_before_is_brought_forward(tmp_path: Path) -> None
         outbox.settle(outbox.next(1), [], now_us=NOW_US)
         store.database.executescript(
             "ALTER TABLE things DROP COLUMN settled_us; ALTER TABLE things DROP COLUMN settled_data;"
-            "PRAGMA user_version=2;"
+            "DROP INDEX outbox_order; PRAGMA user_version=2;"
         )
     with Store(path) as store:
         assert Outbox(store.database, book).waiting()[0] == 1
         found = store.database.execute("SELECT subject, settled_us, settled_data NOT NULL FROM things ORDER BY subject")
         assert found.fetchall() == [("1", NOW_US + 1000, 1), ("2", None, 0)]
+        indices = {name for (name,) in store.database.execute("SELECT name FROM sqlite_schema WHERE type='index'")}
+        assert "outbox_order" in indices
 
 
 def test_two_runs_at_once_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
