@@ -85,7 +85,8 @@ class Run:
         # An event that had arrived, though its answer was lost, is no duplicate to its owner.
         self._report.duplicates = before[1]
         if left := self._report.accepted - before[0]:
-            self._report.notices.append(Notice("", f"{left} rækker fra en tidligere, afbrudt kørsel blev sendt nu."))
+            what = "1 række, der ventede" if left == 1 else f"{left} rækker, der ventede"
+            self._report.notices.append(Notice("", f"{what}, er sendt nu."))
 
     def read(self, source: Source, plans: Sequence[Plan], *, each: Callable[[], None]) -> None:
         """Take in what a source has now; `each` is called after each portion."""

@@ -70,6 +70,8 @@ class Taking:
         self._left: dict[str, dict[int, str | None]] = {}
         self.seen_all = True
         """Whether every portion was read to its end, and every row's thing is known: else nothing can be said gone."""
+        self._all_readable = True
+        """Whether what was not seen is only what was empty: a person can say that it is meant to be."""
 
     def mark_of(self, key: str, *, always: bool = False) -> bytes | None:
         """Return a mark; None for what is to be read anew. always: though a person asked for that."""
@@ -91,7 +93,7 @@ class Taking:
 
     def refuse(self, place: str, error: SourceError, part: str | None = None) -> None:
         """Tell of a portion or table that cannot be read."""
-        self.seen_all = False
+        self.seen_all = self._all_readable = False
         self._report.unreadable = self._report.unreadable or error.problem
         self._report.refusals.append(Refusal(place, error.problem, error.message, part, error.row, error.column))
 
@@ -113,6 +115,7 @@ class Taking:
         self._report.unchanged += told["unchanged"] - refused
         self._report.refusals += [Refusal(**row) for row in told["refusals"]]
         self.seen_all = self.seen_all and told["complete"]
+        self._all_readable = self._all_readable and told["complete"]
         return True
 
     def _read(self, portion: Portion) -> None:
@@ -130,6 +133,7 @@ class Taking:
         done = self._done(portion, told)
         self._report.refusals += told.refusals
         complete = complete and not told.blind and not told.cut_off
+        self._all_readable = self._all_readable and complete and portion.whole
         # A table that is suddenly empty was more likely cut off than come to its end.
         emptied = portion.whole and not told.rows and self._outbox.has_open_from(portion.place)
         self.seen_all = self.seen_all and complete and portion.whole and (not emptied or self._habits.withdraw_all)
@@ -278,10 +282,10 @@ class Taking:
         if not open_things:
             return self.seen_all
         if not self.seen_all:
+            meant = " Er kilden tom med vilje, så kør én gang med --withdraw." if self._all_readable else ""
             self._notice(
                 f"{len(open_things)} sager står ikke længere i kilden, men noget af den var tomt eller kunne ikke "
-                "læses. Intet bliver trukket tilbage, før det er rettet. Er kilden tom med vilje, så kør én gang med "
-                "--withdraw."
+                f"læses. Intet bliver trukket tilbage, før det er rettet.{meant}"
             )
             return False
         # What came to its end by itself is no measure: after some years that is nearly everything.

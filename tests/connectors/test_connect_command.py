@@ -155,7 +155,7 @@ def test_what_the_gateway_refused_is_listed_mended_and_sent_again(desk: Desk) ->
     (desk.folder / "afvist.json").write_text(json.dumps([row, row]), "utf-8")
     twice = connect(desk, "send-again", "ordrer.toml", "--from", "afvist.json")
     assert (twice.returncode, "1 venter på at blive sendt igen" in twice.stderr) == (1, True)
-    assert connect(desk, "refused", "ordrer.toml").stderr.strip() == "Intet er afvist."
+    assert connect(desk, "refused", "ordrer.toml").stderr.startswith("Gatewayen har ikke afvist noget.")
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,19 @@ def test_more_than_a_tenth_at_once_is_asked_about(desk: Desk) -> None:
     assert desk.run().exit_status == 0
 
 
+def test_a_file_that_is_empty_takes_nothing_back_and_nobody_is_told_to_insist(desk: Desk) -> None:
+    """Not even a person can say that it is right: it is the wrong file, or half a one."""
+    desk.write(CSV, withdrawing())
+    path = write_csv(desk.folder / "ordrer.csv", [order(number) for number in range(3)])
+    desk.run()
+    write_csv(path, [])
+    for insisting in (False, True):
+        report = desk.run(withdraw_all=insisting)
+        assert (report.withdrawn, report.exit_status) == (0, 1)
+        assert "3 sager står ikke længere i kilden" in messages(report)
+        assert "--withdraw" not in messages(report)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
