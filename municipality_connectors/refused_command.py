@@ -22,7 +22,7 @@ from schemas.event import format_time
 from schemas.identifiers import ID_PROPERTIES, EventName
 from schemas.registry import Registry
 
-NOTHING_REFUSED = "Gatewayen har ikke afvist noget. Hvad forbindelsen selv afviser, viser --dry-run."
+_NOTHING_REFUSED = "Gatewayen har ikke afvist noget. Hvad forbindelsen selv afviser, viser --dry-run."
 _NOT_SET_ASIDE = "Er ikke afvist, eller en nyere tilstand af sagen venter allerede på at blive sendt."
 
 
@@ -41,7 +41,7 @@ def refused(connector: Connector, *, as_json: bool = False) -> int:
     for row in rows:
         where = " · ".join(str(row[key]) for key in ("place", "sheet", "row") if row[key] is not None)
         console.print(escape(f"{row['number']}: {row['type']} {row['subject']} ({where}): {row['message']}"))
-    console.print(escape(f"{len(rows)} afvist." if rows else NOTHING_REFUSED))
+    console.print(escape(f"{len(rows)} afvist." if rows else _NOTHING_REFUSED))
     return DONE
 
 

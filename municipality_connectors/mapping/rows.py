@@ -130,11 +130,9 @@ class RowMapper:
 
     def _value(self, placed: Placed, known: dict[Cell, Any], cell: Cell, row: Row) -> Any:
         if not row.formulas and _can_be_remembered(cell):
-            if (value := known.get(cell)) is None:
-                value = _frozen(placed.column.kind.parse(cell))
-                is_short = type(cell) is not str or len(cell) <= KNOWN_CHARACTERS_MAX
-                if is_short and len(known) < KNOWN_MAX and _is_frozen(value):
-                    known[cell] = value
+            value = _frozen(placed.column.kind.parse(cell))
+            if len(known) < KNOWN_MAX and _is_frozen(value):
+                known[cell] = value
             return value
         return _frozen(_parsed(placed.column, cell, self._days_shift, computed=placed.place in row.formulas))
 
@@ -172,8 +170,10 @@ def _thawed(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _can_be_remembered(cell: Cell) -> bool:
-    """Whether equal cells mean the same: not numbers, of which 1 is also true, nor times of several time zones."""
-    return type(cell) is str or (type(cell) is datetime and cell.tzinfo is None)
+    """Whether equal short cells mean the same: not numbers, of which 1 is also true, nor times with a zone."""
+    if type(cell) is str:
+        return len(cell) <= KNOWN_CHARACTERS_MAX
+    return type(cell) is datetime and cell.tzinfo is None
 
 
 def _keep_sensitive_home(data: dict[str, Any], layout: Layout, row: Row) -> None:
