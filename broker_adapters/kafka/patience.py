@@ -47,7 +47,11 @@ def _keep_connections(client: Any) -> None:
         found = client._conns.get((node_id, group))  # noqa: SLF001
         if found is not None and found.connected():
             return found
-        return await to_its_end(find_or_open(node_id, group=group, no_hint=no_hint))
+        return await to_its_end(open_unless_closed(node_id, group=group, no_hint=no_hint))
+
+    async def open_unless_closed(node_id: int, **how: Any) -> Any:
+        # A task of its own, so the client may have been closed since; from here it is at the lock before its closer.
+        return await (find_or_open if client._get_conn is get else client._get_conn)(node_id, **how)  # noqa: SLF001
 
     client._get_conn = get  # noqa: SLF001
 

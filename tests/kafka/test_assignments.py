@@ -4,12 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-from aiokafka import errors
-from aiokafka.client import AIOKafkaClient, CoordinationType
-
 from broker_adapters.kafka import KafkaLog, KafkaSettings
-from broker_adapters.kafka.patience import make_patient
 
 
 class Member:
@@ -70,10 +65,3 @@ async def test_the_topic_behind_it_is_hidden(log: KafkaLog) -> None:
     async with member(log) as only:
         await shared(only)
     assert await log.topics() == []
-
-
-async def test_a_cluster_without_brokers_is_waited_for() -> None:
-    """A broker that just came back is in no list yet: that is no fault of ours, and mends itself."""
-    client = make_patient(AIOKafkaClient(bootstrap_servers="localhost:1"), logins_may_end=False)
-    with pytest.raises(errors.NodeNotReadyError):
-        await client.coordinator_lookup(CoordinationType.TRANSACTION, "p")
