@@ -19,6 +19,7 @@ from exchange_gateway.api.subscription_common import (
     WAIT_SLICE_S,
     asked_trace,
     cursor_of,
+    joined,
     lag_of,
     page_of_events,
     reading_of,
@@ -36,6 +37,8 @@ SEARCH_S = 5.0
 """How long a pull looks at least for an event that the filter lets through, before it answers with none."""
 
 PIECE_BYTES = 64 * 1024
+WHOLE_BYTES = 128 * 1024
+"""What is sent in one write, held for its client beside what is counted (`AnswerRoom`)."""
 
 PATH_OF_PULLS = "/v1/subscriptions/{subscription_id}/events"
 _PATH = re.compile(r"/v1/subscriptions/([A-Za-z0-9_-]{1,64})/events")
@@ -111,7 +114,7 @@ def whole_reply(body: bytes, scope: Scope) -> Reply | None:
     A write is a tenth of a pull, and the ordinary way takes one for the head and one for the body.
     """
     reply: Reply | None = scope.get(REPLY)
-    return None if reply is None or len(body) > PIECE_BYTES or reply.waits else reply
+    return None if reply is None or len(body) > WHOLE_BYTES or reply.waits else reply
 
 
 async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Waiting) -> bytes:
@@ -130,7 +133,7 @@ async def pulled(gateway: "Gateway", reader: Principal, pull: Pull, waiting: Wai
         "lag": lag_of(gateway, page, one.subscription),
     }
     tell_delivered(gateway, "pull", subscription_id, page.records, asked_trace(gateway, waiting.scope))
-    return spliced(head, [record.value for record in page.records])
+    return spliced(head, page.records.once(joined))
 
 
 async def _read(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from broker_adapters.log import LogError, Record
+from broker_adapters.log import LogError
 from exchange_gateway.api.authentication import principal
 from exchange_gateway.api.common import Optional, only_known, problems
 from exchange_gateway.api.connections import Connections
@@ -30,7 +30,7 @@ from exchange_gateway.api.subscription_common import (
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
 from exchange_gateway.telemetry import log_event
-from exchange_gateway.workers.delivery import Page
+from exchange_gateway.workers.delivery import Handed, Page
 from schemas.identifiers import TYPE_PREFIX
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ MEDIA_TYPE = "text/event-stream"
 COMMENT_EVERY_S = 15.0
 """So often something is sent at least, so that proxies and clients see that the connection lives."""
 
-PAGE_RECORDS, PAGE_BYTES = 100, 32 * 1024
+PAGE_RECORDS, PAGE_BYTES = 100, 64 * 1024
 """What one stream holds at most while its client is slow: there may be hundreds."""
 
 RETRY_MS = 2_000
@@ -174,13 +174,18 @@ async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, pla
     return page
 
 
-def _written(gateway: "Gateway", subscription_id: str, records: list[Record], cursor: Cursor) -> bytes:
+def _written(gateway: "Gateway", subscription_id: str, records: Handed, cursor: Cursor) -> bytes:
     read = ((record.topic, record.offset) for record in records)
     cursors = gateway.cursors.write_each(subscription_id, cursor, read)
-    return b"".join([
-        b"id: %b\nevent: %b\ndata: %b\n\n" % (place, _type_in(record.topic), record.value)
-        for record, place in zip(records, cursors, strict=True)
-    ])  # fmt: skip
+    pieces: list[bytes] = []
+    for place, rest in zip(cursors, records.once(_after_id), strict=True):
+        pieces += (b"id: ", place, rest)
+    return b"".join(pieces)
+
+
+def _after_id(records: Handed) -> list[bytes]:
+    """Return of each event what follows its cursor, which is the same for all who are handed it."""
+    return [b"\nevent: %b\ndata: %b\n\n" % (_type_in(record.topic), record.value) for record in records]
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,6 @@
 """What pulling, streaming and managing subscriptions share: whose it is, its cursor, and what comes next."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,7 +12,7 @@ from exchange_gateway.api.common import wrong
 from exchange_gateway.api.problems import Problem
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.subscriptions import EARLIEST, LATEST, BadCursor, Cursor, Reading, Subscription
-from exchange_gateway.workers.delivery import PAGE_BYTES, CursorAhead, CursorExpired, Page
+from exchange_gateway.workers.delivery import PAGE_BYTES, CursorAhead, CursorExpired, Handed, Page
 from schemas.event import parse_time
 from schemas.identifiers import TYPE_PREFIX, InvalidIdentifier
 
@@ -142,20 +142,23 @@ def asked_trace(gateway: "Gateway", scope: Any) -> str | None:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
 
 
-def tell_delivered(
-    gateway: "Gateway", door: str, subscription_id: str, records: Sequence[Record], asked: str | None
-) -> None:
+def tell_delivered(gateway: "Gateway", door: str, subscription_id: str, records: Handed, asked: str | None) -> None:
     """Count events that a subscriber is handed, and how long they were on their way; make their spans."""
     gateway.metrics.count(gateway.metrics.delivered, (door,), len(records))
-    taken_in = gateway.delivery.taken_in.seconds(records)
+    taken_in = records.once(gateway.delivery.taken_in.seconds)
     gateway.metrics.delivery_seconds.add_since(taken_in, gateway.clock.now_us() / 1e6, label=door)
     if gateway.tracing is not None:
         gateway.tracing.delivered(records, door=door, subscription=subscription_id, asked=asked)
 
 
-def spliced(head: dict[str, Any], events: Iterable[bytes]) -> bytes:
-    """Return an answer's JSON with events as they are stored, byte for byte."""
-    return b"".join((orjson.dumps(head)[:-1], b',"events":[', b",".join(events), b"]}"))
+def joined(records: Sequence[Record]) -> bytes:
+    """Return events as they are stored, byte for byte, with commas between them."""
+    return b",".join([record.value for record in records])
+
+
+def spliced(head: dict[str, Any], events: bytes) -> bytes:
+    """Return an answer's JSON with events in it, which are `joined`."""
+    return b"".join((orjson.dumps(head)[:-1], b',"events":[', events, b"]}"))
 
 
 def answer_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -16,6 +16,7 @@ from exchange_gateway.api.subscription_common import (
     answer_json,
     cursor_of,
     description,
+    joined,
     not_there,
     reading_of,
     spliced,
@@ -113,7 +114,7 @@ async def try_subscription(
     new = await _made(gateway, reader, body)
     wanted = await gateway.delivery.wanted(new, reader)
     found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000)
-    shown = [record.value for record in found.records[:limit]]
+    shown = joined(found.records[:limit])
     head = {"lookedAt": found.looked_at, "found": len(found.records), "complete": found.lag_events == 0}
     return answer_json(spliced(head, shown))
 

@@ -1,14 +1,14 @@
 """Read what is next for a subscriber: from memory where it is new, from the log where the subscriber is behind."""
 
-import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 from broker_adapters.log import READ_RECORDS, Log, OffsetOutOfRange, Record
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal
-from exchange_gateway.core.agreements import AgreementBook
 from exchange_gateway.core.subscriptions import (
     EARLIEST,
     LATEST,
@@ -20,7 +20,6 @@ from exchange_gateway.core.subscriptions import (
 )
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.fresh_topics import FreshTopics
-from exchange_gateway.workers.recent import RECENT_S
 from exchange_gateway.workers.tail import Tail
 from exchange_gateway.workers.taken_in import TakenIn
 
@@ -30,8 +29,22 @@ FETCH_BYTES_MIN = 64 * 1024
 RECORD_BYTES = 2_500
 """What a record takes, rather too much than too little."""
 
+WISHES_US = 50_000
+"""How long it counts which topics somebody may read, while no agreement changes: one may begin or end meanwhile."""
+
+ALIKE_RECORDS_MAX = 200
+"""A stretch with more is read by somebody who was away, and by nobody else."""
+
+ALIKE_BYTES_MAX = 16 * 1024 * 1024
+"""Of the records of such stretches, each with what an empty one takes; what is made of them is twice as much."""
+
+ALIKE_OVERHEAD_BYTES = 2_000
+
 PASSED_OVER_MAX = 20_000
 """Records that one page looks at, at most: with a filter that lets nothing through it would else never end."""
+
+
+Made = TypeVar("Made")
 
 
 class CursorExpired(Exception):
@@ -49,6 +62,24 @@ class CursorAhead(Exception):
         super().__init__(f"It lies at offset {offset} of {topic}, which ends at {end}.")
 
 
+class Handed(tuple[Record, ...]):  # noqa: SLOT001  # what is made once needs a place
+    """Records that are handed to a subscriber, and often to hundreds alike."""
+
+    @cached_property
+    def _made(self) -> dict[object, Any]:
+        return {}
+
+    def once(self, make: Callable[["Handed"], Made]) -> Made:
+        """Return what `make` makes of these records: made for the first of those who are handed them."""
+        found: Made | None = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        return found
+
+
+_NONE = Handed()
+
+
 @dataclass(slots=True)
 class Page:
     """Some records, and the place behind them, by topic.
@@ -58,11 +89,24 @@ class Page:
     newest_ms: when the last record that was looked at was recorded; None where there was none.
     """
 
-    records: list[Record]
+    records: Handed
     positions: dict[str, int]
     lag_events: int = 0
     looked_at: int = 0
     newest_ms: int | None = None
+
+
+_Stretch = tuple[tuple[str, int, int], ...]
+"""What is to be read: topics, each with the offset to begin at and the one to end before."""
+
+
+class _Alike(NamedTuple):
+    """What a stretch holds for all who want the same of it. places: where to go on."""
+
+    records: Handed
+    places: Mapping[str, int]
+    looked_at: int
+    newest_ms: int | None
 
 
 class Delivery:
@@ -73,27 +117,25 @@ class Delivery:
         self.taken_in = TakenIn()
         self._fresh_topics = FreshTopics(log)
         self._there: frozenset[str] = frozenset()
-        self._recent: dict[tuple[object, ...], frozenset[str]] = {}
-        self._recent_until_s = 0.0
+        self._wishes: dict[tuple[object, ...], frozenset[str]] = {}
+        self._wishes_in = 0
+        self._alike: dict[tuple[object, ...], _Alike] = {}
+        self._alike_moved = self._alike_bytes = 0
 
     async def wanted(self, subscription: Subscription, reader: Principal, *, fresh: bool = True) -> frozenset[str]:
         """Return the topics that the subscriber may read now, there already or not. Raises `LogError`.
 
         fresh: by the agreements in the log at this moment; else they may be a second old.
         """
-        if fresh:
-            return self._wanted(subscription, reader, await self._books.fresh())
-        book, now_s = await self._books.recent(), asyncio.get_running_loop().time()
-        if now_s >= self._recent_until_s:
-            self._recent, self._recent_until_s = {}, now_s + RECENT_S / 2
-        wishes = (subscription.types, subscription.alliances, reader.participants)
-        if wishes not in self._recent:
-            self._recent[wishes] = self._wanted(subscription, reader, book)
-        return self._recent[wishes]
-
-    def _wanted(self, subscription: Subscription, reader: Principal, book: AgreementBook) -> frozenset[str]:
+        book = await (self._books.fresh() if fresh else self._books.recent())
         now_us = self._clock.now_us()
-        return wanted_topics(subscription.types, subscription.alliances, reader.participants, book, now_us)
+        if now_us // WISHES_US != self._wishes_in:
+            self._wishes, self._wishes_in = {}, now_us // WISHES_US
+        wishes = (subscription.types, subscription.alliances, reader.participants, book.up_to_offset)
+        found = self._wishes.get(wishes)
+        if found is None:
+            found = self._wishes[wishes] = wanted_topics(*wishes[:3], book, now_us)
+        return found
 
     async def places(self, wanted: frozenset[str], start: str | int) -> dict[str, int]:
         """Return where a start stands in each topic: `earliest`, `latest`, or a time (UTC milliseconds).
@@ -133,10 +175,10 @@ class Delivery:
         ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
         # How far it is read; the lag is told by where the topics end.
         until = dict(ends)
-        page = Page([], dict(cursor.positions))
+        page = Page(_NONE, dict(cursor.positions))
         behind: dict[str, int] = {}
         # Shuffled, so that a page that is filled by one topic does not always leave out the same others.
-        for topic in random.sample(sorted(ends), len(ends)):
+        for topic in random.sample(sorted(ends), len(ends)) if len(ends) > 1 else ends:
             place = cursor.positions.get(topic, 0)
             if fresh and place > ends[topic]:
                 raise CursorAhead(topic, place, ends[topic])
@@ -145,10 +187,15 @@ class Delivery:
                 if patient and self._tail.covers(topic, place) and self._may_wait(topic, place):
                     until[topic] = self._tail.end(topic)
         reading = _Reading(subscription, reader, page, limit, bytes_max)
-        for topic in [topic for topic, place in behind.items() if self._covers(topic, place, until[topic])]:
-            self._from_tail(reading, topic, behind.pop(topic), until[topic])
-        if behind and not reading.is_full:
-            await self._from_log(reading, behind, until, cursor)
+        near = [topic for topic, place in behind.items() if self._covers(topic, place, until[topic])]
+        stretch = tuple((topic, behind.pop(topic), until[topic]) for topic in near)
+        if behind:
+            self._from_tail(reading, stretch)
+            if not reading.is_full:
+                await self._from_log(reading, behind, until, cursor)
+            page.records = Handed(reading.kept)
+        elif stretch:
+            self._alike_from_tail(reading, stretch)
         page.lag_events = sum(max(0, end - page.positions.get(topic, 0)) for topic, end in ends.items())
         return page
 
@@ -162,10 +209,35 @@ class Delivery:
     def _covers(self, topic: str, place: int, end: int) -> bool:
         return self._tail.covers(topic, place) and self._tail.end(topic) >= end
 
-    def _from_tail(self, reading: "_Reading", topic: str, place: int, end: int) -> None:
-        while place < end and not reading.is_full:
-            records, place = self._tail.take(topic, place, READ_RECORDS)
-            reading.take(records, {topic: place})
+    def _from_tail(self, reading: "_Reading", stretch: _Stretch) -> None:
+        for topic, begin, end in stretch:
+            place = begin
+            while place < end and not reading.is_full:
+                records, place = self._tail.take(topic, place, READ_RECORDS)
+                reading.take(records, {topic: place})
+
+    def _alike_from_tail(self, reading: "_Reading", stretch: _Stretch) -> None:
+        """Read a stretch, or take what was found when somebody else who wants the same of it read it.
+
+        Hundreds who follow the same alliance are woken in turn, always in the same order, so those who come soon after
+        one another go on from the same place.
+        """
+        if self._alike_moved != self._tail.moved:
+            self._alike, self._alike_moved, self._alike_bytes = {}, self._tail.moved, 0
+        page, bytes_max = reading.page, reading.bytes_left
+        key = (*sorted(stretch), reading.wants, reading.limit, bytes_max)
+        found = self._alike.get(key)
+        if found is None:
+            self._from_tail(reading, stretch)
+            page.records = Handed(reading.kept)
+            size = bytes_max - reading.bytes_left + ALIKE_OVERHEAD_BYTES
+            if page.looked_at <= ALIKE_RECORDS_MAX and self._alike_bytes + size <= ALIKE_BYTES_MAX:
+                self._alike_bytes += size
+                places = {topic: page.positions[topic] for topic, _, _ in stretch if topic in page.positions}
+                self._alike[key] = _Alike(page.records, places, page.looked_at, page.newest_ms)
+        else:
+            page.records, page.looked_at, page.newest_ms = found.records, found.looked_at, found.newest_ms
+            page.positions.update(found.places)
 
     async def _from_log(
         self, reading: "_Reading", behind: Mapping[str, int], ends: Mapping[str, int], cursor: Cursor
@@ -208,28 +280,31 @@ class _Reading:
     """A page while it is filled."""
 
     def __init__(self, subscription: Subscription, reader: Principal, page: Page, limit: int, bytes_max: int) -> None:
-        self.page = page
-        self.bytes_left = bytes_max
-        self._wanted = subscription.wanted
-        self._own = tuple(owner_prefix(participant) for participant in reader.participants)
-        self._limit = limit
+        self.page, self.limit, self.bytes_left = page, limit, bytes_max
+        self.kept: list[Record] = []
+        self.wants = subscription.wanted, reader.participants
+        """What decides which records are kept: the filter, and whose events are its own."""
+
+    @property
+    def _room(self) -> int:
+        return self.limit - len(self.kept)
 
     @property
     def is_full(self) -> bool:
         """Whether no more records fit."""
-        return len(self.page.records) >= self._limit or self.bytes_left <= 0 or self.page.looked_at >= PASSED_OVER_MAX
+        return self._room <= 0 or self.bytes_left <= 0 or self.page.looked_at >= PASSED_OVER_MAX
 
     @property
     def fetch_bytes(self) -> int:
         """How much to read next: what is read beyond the page is thrown away, and read again for the next one."""
-        records = self._limit - len(self.page.records)
-        return min(self.bytes_left, max(FETCH_BYTES_MIN, records * RECORD_BYTES))
+        return min(self.bytes_left, max(FETCH_BYTES_MIN, self._room * RECORD_BYTES))
 
     def take(self, records: Sequence[Record], following: Mapping[str, int]) -> None:
         """Take in records until the page is full. following: where to go on in each topic when all are taken."""
         page, places = self.page, dict(following)
-        own, lets_through, kept = self._own, self._wanted.lets_through, page.records
-        room = self._limit - len(kept)
+        wanted, participants = self.wants
+        own = tuple(map(owner_prefix, participants))
+        lets_through, kept, room = wanted.lets_through, self.kept, self._room
         taken = min(len(records), PASSED_OVER_MAX - page.looked_at)
         for index, record in enumerate(records):
             if index >= taken or room <= 0 or self.bytes_left <= 0:

@@ -73,6 +73,8 @@ class Tail:
         self._order: deque[tuple[str, int]] = deque()
         self._used_bytes = 0
         self.streams, self.pulls = Waking(WAKE_S), Waking(WAKE_S)
+        self.moved = 0
+        """How often a topic went on, or began anew."""
 
     def ends(self, topics: Iterable[str]) -> dict[str, int]:
         """Return where each of the topics ends as far as it was followed; those that are not followed are left out."""
@@ -160,5 +162,6 @@ class Tail:
         self._wake(topic)
 
     def _wake(self, topic: str) -> None:
+        self.moved += 1
         self.streams.goes_on(topic)
         self.pulls.goes_on(topic)

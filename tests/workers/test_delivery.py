@@ -2,13 +2,15 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from itertools import product
 
 from broker_adapters.log import Log, NewRecord
 from exchange_gateway.clock import Clock
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.subscriptions import Cursor
 from exchange_gateway.workers.agreements import BookKeeper
-from exchange_gateway.workers.delivery import Delivery, Page
+from exchange_gateway.workers.delivery import ALIKE_RECORDS_MAX, Delivery, Page
 from exchange_gateway.workers.tail import Tail
 from tests.contract.stores import Store
 from tests.workers.test_subscriptions import TOPIC, subscription
@@ -62,3 +64,69 @@ async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Sto
     await log.append(TOPIC, [record(1)])
     found = await page(log, tail, 1, patient=True)
     assert (len(found.records), found.lag_events) == ((0, 1) if log.remote else (1, 0))
+
+
+async def test_what_others_read_is_what_each_would_read(store: Store) -> None:
+    """Whoever goes on from the same place and wants the same is handed the same, and nobody else's."""
+    log = await store.open(TOPIC)
+    tail = Tail(log)
+    await log.append(TOPIC, [record(0)])
+    await followed(log, tail, 1)
+    owners = ("0671", "0657", "0671", "0661")
+    await log.append(TOPIC, [NewRecord(b"{}", key=f"{owner}/{place}".encode()) for place, owner in enumerate(owners)])
+    await followed(log, tail, 5)
+    shared = Delivery(log, BookKeeper(log), tail, Clock())
+    wishes = list(product(("0657", "0671"), ({}, {"owner": ["0671"]}), (1, 3, 100), (3, 1_000), (1, 2, 5)))
+
+    async def read(delivery: Delivery, wish: tuple[str, dict[str, object], int, int, int]) -> Page:
+        participant, filtered, limit, bytes_max, place = wish
+        return await delivery.page(
+            replace(subscription(0), filter=filtered), replace(READER, participant=participant), frozenset({TOPIC}),
+            Cursor(0, {TOPIC: place}), limit=limit, bytes_max=bytes_max, fresh=False,
+        )  # fmt: skip
+
+    alone = [await read(Delivery(log, BookKeeper(log), tail, Clock()), wish) for wish in wishes]
+    for _ in range(2):
+        assert [await read(shared, wish) for wish in wishes] == alone
+    one, other = [await read(shared, ("0657", {}, 100, 1_000, 1)) for _ in range(2)]
+    assert one.records
+    assert one.records is other.records
+    assert one.positions is not other.positions
+
+
+async def test_what_was_read_is_forgotten_when_the_log_goes_on(store: Store) -> None:
+    """Nothing of it is kept for those who come later."""
+    log = await store.open(TOPIC)
+    tail = Tail(log)
+    await log.append(TOPIC, [record(0)])
+    await followed(log, tail, 1)
+    await log.append(TOPIC, [record(1)])
+    await followed(log, tail, 2)
+    delivery = Delivery(log, BookKeeper(log), tail, Clock())
+    found = []
+    for end in (2, 3):
+        page = await delivery.page(
+            subscription(0), READER, frozenset({TOPIC}), Cursor(0, {TOPIC: 1}), limit=100, fresh=False
+        )
+        found.append((len(page.records), page.positions, len(delivery._alike)))
+        await log.append(TOPIC, [record(end)])
+        await followed(log, tail, end + 1)
+    assert found == [(1, {TOPIC: 2}, 1), (2, {TOPIC: 3}, 1)]
+
+
+async def test_only_a_short_stretch_is_kept_for_others(store: Store) -> None:
+    """A longer one is read by somebody who was away: nobody else comes for it, and it would take its room."""
+    log = await store.open(TOPIC)
+    tail = Tail(log)
+    await log.append(TOPIC, [record(0)])
+    await followed(log, tail, 1)
+    await log.append(TOPIC, [record(number) for number in range(1, ALIKE_RECORDS_MAX + 2)])
+    await followed(log, tail, ALIKE_RECORDS_MAX + 2)
+    delivery = Delivery(log, BookKeeper(log), tail, Clock())
+    kept = []
+    for place in (1, 2):
+        await delivery.page(
+            subscription(0), READER, frozenset({TOPIC}), Cursor(0, {TOPIC: place}), limit=1_000, fresh=False
+        )
+        kept.append(len(delivery._alike))
+    assert kept == [0, 1]
