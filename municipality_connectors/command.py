@@ -45,7 +45,7 @@ def _published(
         )
         return PublishReport(failure=Failure("bad-system", message, USAGE))
     try:
-        client = Client(url, token)
+        client = Client(url, token, sleep=shown.wait)
     except BadAddress:
         message = f"»{url}« er ikke en adresse. Skriv fx --to http://127.0.0.1:8080."
         return PublishReport(failure=Failure("bad-address", message, USAGE))

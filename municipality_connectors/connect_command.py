@@ -44,7 +44,7 @@ def once(
     with Shown(as_json=as_json) as shown:
         report = run_once(
             connector, token_of(connector), habits=Habits(withdraw_all=withdraw, again=again),
-            registry=Registry.load("warn"), on_progress=shown.progress,
+            registry=Registry.load("warn"), on_progress=shown.progress, sleep=shown.wait,
         )  # fmt: skip
         shown.published(report)
     return report.exit_status

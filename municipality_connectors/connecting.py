@@ -1,6 +1,7 @@
 """Run a connector: once, as a look at what it would do, or for as long as the process lives."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -55,16 +56,18 @@ def run_once(
     on_progress: OnProgress = no_progress,
     clock_us: Callable[[], int] = now_us,
     patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], None] = time.sleep,
     read: bool = True,
     next_run_us: int | None = None,
 ) -> PublishReport:
     """Run a connector once, and say what became of each row. Nothing is raised for what goes wrong on the way.
 
-    read: False to send only what waits. next_run_us: when the next run is due, which the gateway is told.
+    sleep: waits before the gateway is asked again, in seconds. read: False to send only what waits. next_run_us: when
+    the next run is due, which the gateway is told.
     """
     report = PublishReport(planned_max=PLANNED_SHOWN)
     try:
-        with Client(connector.url, token, patience_s=patience_s) as client, store_of(connector) as store:
+        with Client(connector.url, token, patience_s=patience_s, sleep=sleep) as client, store_of(connector) as store:
             run = Run(
                 store, client, report, source=connector.source_name, registry=registry, habits=habits,
                 clock_us=clock_us, on_progress=on_progress, pace_events_s=connector.pace_events_s,

@@ -1,6 +1,7 @@
 """Show a person, in Danish, how publishing goes and what was refused; or hand a program the same as JSON."""
 
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,9 @@ REFUSALS_SHOWN_MAX = 200
 ROWS_NAMED_MAX = 8
 """Rows, or runs of rows, that one line names; of more it says how many there are."""
 
+WAITS_SILENT = 1
+"""Pauses before a gateway is asked again of which nothing is said: one is no more than a hiccup."""
+
 
 class Shown:
     """What a run shows. The bar and messages go to standard error, the JSON to standard output."""
@@ -37,6 +41,7 @@ class Shown:
             disable=as_json or not self._console.is_terminal,
         )
         self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._waits = 0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -55,6 +60,15 @@ class Shown:
                 escape(f"{progress.phase.value} {progress.file}"), total=progress.total
             )
         self._bar.update(self._tasks[key], completed=progress.done, total=progress.total)
+
+    def wait(self, seconds: float) -> None:
+        """Wait before the gateway is asked again, and say once that it is waited for. For `Client`'s `sleep`."""
+        self._waits += 1
+        if self._waits == WAITS_SILENT + 1 and not self._as_json:
+            self._console.print(
+                "Gatewayen tager ikke imod lige nu. Der prøves igen i omkring et minut. Det, der skal sendes, er gemt."
+            )
+        time.sleep(seconds)
 
     def published(self, report: PublishReport) -> None:
         """Show what became of the files."""

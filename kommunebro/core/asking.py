@@ -137,7 +137,7 @@ def ask(gateway: Gateway, request: Request) -> Program[Answer]:
             return _checked(gateway, request, reply)
         pause = _pause(reply, wait)
         if (yield from now()) + pause.most_s > deadline:
-            raise _given_up(gateway, reply)
+            raise given_up(gateway, reply if isinstance(reply, Lost) else refusal(reply))
         yield pause
         wait = min(wait * 2, WAIT_MAX_S)
 
@@ -176,11 +176,17 @@ def _checked(gateway: Gateway, request: Request, reply: Answer | Lost) -> Answer
     raise refusal(reply)
 
 
-def _given_up(gateway: Gateway, reply: Answer | Lost) -> GatewayUnavailable:
-    problem = None if isinstance(reply, Lost) else refusal(reply)
-    said = f"It does not answer ({reply.what})" if isinstance(reply, Lost) else refusal(reply).detail.rstrip(".")
+def given_up(gateway: Gateway, why: Lost | Problem) -> GatewayUnavailable:
+    """Return the error for a request that was tried for as long as patience lasts."""
+    if isinstance(why, Problem) and why.name:
+        # It is a gateway, so neither it nor its address is what is missing.
+        return GatewayUnavailable(
+            f"The gateway at {gateway.url} can't do this just now. {why.detail} Try again later.", why
+        )
+    said = f"It does not answer ({why.what})" if isinstance(why, Lost) else why.detail.rstrip(".")
     return GatewayUnavailable(
-        f"The gateway at {gateway.url} can't be had. {said}. Is it running, and is the address right?", problem
+        f"The gateway at {gateway.url} can't be had. {said}. Is it running, and is the address right?",
+        why if isinstance(why, Problem) else None,
     )
 
 

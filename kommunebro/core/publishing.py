@@ -17,11 +17,12 @@ from kommunebro.core.asking import (
     Program,
     Request,
     ask,
+    given_up,
     not_ours,
     now,
     parsed,
 )
-from kommunebro.errors import GatewayUnavailable, Problem, Refused, Result
+from kommunebro.errors import Problem, Refused, Result, problem_of
 
 CHUNK_EVENTS = 500
 """Events in one request. The gateway takes 10,000; smaller requests show progress and are repeated cheaply."""
@@ -31,7 +32,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 PUBLISH, VALIDATE = "/v1/events", "/v1/events:validate"
 _NDJSON = {"Content-Type": "application/x-ndjson"}
-_TOO_LARGE = 413
+_TOO_LARGE, _UNAVAILABLE = 413, 503
 
 OneEvent = Mapping[str, object] | bytes
 """An event: its attributes, or its JSON."""
@@ -105,13 +106,18 @@ def _until_taken(
     deadline, wait = (yield from now()) + gateway.patience_s, WAIT_FIRST_S
     while again := [place for place, result in enumerate(results) if result.problem.get("retryable")]:
         if (yield from now()) + wait > deadline:
-            raise GatewayUnavailable(str(results[again[0]].problem.get("detail", "The log does not answer.")))
+            raise given_up(gateway, refusal_in(results[again[0]]))
         yield Pause(wait / 2, wait)
         wait = min(wait * 2, WAIT_MAX_S)
         rows = yield from _rows(gateway, path, [chunk[place] for place in again])
         for place, row in zip(again, rows, strict=True):
             results[place] = _result(start, row | {"index": place})
     return results
+
+
+def refusal_in(result: Result) -> Problem:
+    """Return why an event was not taken in just now, as the gateway tells it of a whole request."""
+    return problem_of(_UNAVAILABLE, result.problem, None)
 
 
 def _result(start: int, row: dict[str, Any]) -> Result:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from kommunebro import BadAddress, Client, ClientError, GatewayUnavailable, NotAllowed, Result, TokenRefused
+from kommunebro import BadAddress, Client, ClientError, GatewayUnavailable, NotAllowed, Problem, Result, TokenRefused
 from municipality_connectors.mapping.checking import faults_of, violations_of
 from municipality_connectors.mapping.plan import Plan
 from municipality_connectors.mapping.sheet_types import sheet_type
@@ -188,6 +188,25 @@ _TOKEN_REASONS = (
 """By what the gateway says of a token, the same in Danish."""
 
 
+_KEPT = "Det, der skal sendes, er gemt; kør igen, så bliver det sendt, og intet bliver sendt to gange."
+
+_JUST_NOW = {
+    "log-unavailable": "kan ikke gemme noget lige nu, fordi dens log ikke svarer. Det er driften, der skal se på den",
+    "starting": "er ved at starte",
+    "too-many-connections": "har ikke flere pladser lige nu",
+    "rate-limited": "har fået for meget på for kort tid",
+}
+"""What a gateway says of itself that does not take events just now."""
+
+
+def _unavailable(problem: Problem | None) -> str:
+    if problem is None or not problem.name:
+        # Something else than a gateway may answer where it should be.
+        told = "" if problem is None else f" (Der svares: {problem.detail})"
+        return f"svarer ikke. Kører den, og er adressen rigtig?{told}"
+    return f"svarer, men {_JUST_NOW.get(problem.name, f'siger »{problem.detail}«')}."
+
+
 def failure(error: ClientError, url: str, *, role: str = "publisher") -> Failure:
     """Return what stopped the sending, or the asking, for people. role: what the token has to have for it."""
     if isinstance(error, TokenRefused):
@@ -200,10 +219,5 @@ def failure(error: ClientError, url: str, *, role: str = "publisher") -> Failure
     if isinstance(error, BadAddress):
         return Failure("bad-address", f"»{url}« er ikke en adresse. Skriv fx --to http://127.0.0.1:8080.", USAGE)
     if isinstance(error, GatewayUnavailable):
-        told = "" if error.problem is None else f" (Den siger: {error.problem.detail})"
-        return Failure(
-            "gateway-unavailable",
-            f"Gatewayen {url} svarer ikke. Kører den, og er adressen rigtig? Det, der skal sendes, er gemt; "
-            f"kør igen, så bliver det sendt, og intet bliver sendt to gange.{told}",
-        )
+        return Failure("gateway-unavailable", f"Gatewayen {url} {_unavailable(error.problem)} {_KEPT}")
     return Failure("refused", f"Gatewayen {url} afviste forsendelsen. ({error})")

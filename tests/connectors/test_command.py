@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from kommunebro import Client, GatewayUnavailable, Problem
 from municipality_connectors.command import participant_of, publish_command, validate_command
 from municipality_connectors.presentation import REFUSALS_SHOWN_MAX, Shown, named_rows, summary
 from municipality_connectors.report import Failure, Notice, Phase, Progress, PublishReport, Refusal
 from municipality_connectors.running.publishing import STORE_NAME
+from municipality_connectors.running.run import failure
 from tests.connectors.conftest import Publisher
 from tests.connectors.sheets import orders, set_cells, write_orders
 from tests.processes import ENVIRONMENT, KOMMUNEBRO, run
+from tests.python_client.scripted import PROBLEM, a_server
 
 
 def shown(report: PublishReport) -> str:
@@ -174,3 +177,34 @@ def test_killed_again_and_again_nothing_is_lost_or_sent_twice(struer: Publisher,
     assert publish(struer, path).returncode == 0
     subjects = [event["subject"] for event in struer.events()]
     assert len(subjects) == len(set(subjects)) == 2_000
+
+
+def test_a_gateway_that_is_waited_for_is_told_once() -> None:
+    """Whoever looks on is not left with nothing; a single pause is not worth a line."""
+    texts = []
+    for pauses in (1, 3):
+        text = io.StringIO()
+        answers = [(503, {}, PROBLEM)] * pauses
+        with (
+            Shown(console=Console(file=text, width=200)) as screen,
+            a_server(*answers) as (scripted, _, _),
+            Client(scripted.url, "t", sleep=screen.wait) as client,
+        ):
+            client.send([b"{}"])
+        texts.append(text.getvalue())
+    assert [text.count("Gatewayen tager ikke imod lige nu") for text in texts] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (None, "svarer ikke. Kører den, og er adressen rigtig? Det, der skal sendes, er gemt"),
+        ({"detail": "Bad Gateway."}, "svarer ikke. Kører den, og er adressen rigtig? (Der svares: Bad Gateway.) Det"),
+        (PROBLEM, "svarer, men kan ikke gemme noget lige nu, fordi dens log ikke svarer. Det er driften"),
+        ({"type": "/problems/of-tomorrow", "detail": "No."}, "svarer, men siger »No.«. Det, der skal sendes, er gemt"),
+    ],
+)
+def test_a_gateway_that_is_there_is_not_said_to_be_away(problem: dict[str, Any] | None, said: str) -> None:
+    """Whoever reads it knows whether to look at the address, or to ask the operator."""
+    error = GatewayUnavailable("It can't be had.", None if problem is None else Problem(503, problem))
+    assert f"Gatewayen http://g {said}" in failure(error, "http://g").message

@@ -40,7 +40,7 @@ def test_retry_after_is_obeyed_up_to_a_limit() -> None:
         client.send([b"{}"])
         assert waits == [2.0]
     with a_server((503, {"Retry-After": "3600"}, PROBLEM)) as (client, _, waits):
-        with pytest.raises(GatewayUnavailable, match=r"The log does not answer\. Is it running"):
+        with pytest.raises(GatewayUnavailable, match=r"The log does not answer\. Try again later"):
             client.send([b"{}"])
         assert waits == []
 
@@ -120,6 +120,20 @@ def test_chunks_keep_order_and_limits(events: list[bytes], events_max: int, byte
     assert [start for start, _ in cut] == [sum(len(chunk) for _, chunk in cut[:place]) for place in range(len(cut))]
     for _, chunk in cut:
         assert len(chunk) == 1 or (len(chunk) <= events_max and sum(map(len, chunk)) <= bytes_max)
+
+
+def test_a_gateway_that_takes_no_event_just_now_says_why() -> None:
+    """Whether it refuses the whole request or each event: the reason is there, and it is not said to be away."""
+
+    def each(_: bytes) -> Answer:
+        return 207, {}, {"results": [{"index": 0, "id": "0", "status": "refused", "problem": PROBLEM}]}
+
+    for answer in ((503, {"Retry-After": "3600"}, PROBLEM), each):
+        with a_server(*[answer] * 200) as (scripted, _, _), Client(scripted.url, "t", patience_s=0) as client:
+            with pytest.raises(GatewayUnavailable, match=r"just now\. The log does not answer\.") as raised:
+                client.send([b"{}"])
+            assert raised.value.problem is not None
+            assert raised.value.problem.name == "log-unavailable"
 
 
 def test_what_is_not_the_same_twice_is_not_sent_twice() -> None:
