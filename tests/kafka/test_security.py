@@ -126,7 +126,7 @@ async def test_the_printed_acls_are_enough_and_not_more(secured: Secured, tmp_pa
         assert await asyncio.to_thread(secured.written, struer, topic) is not None
     consumer = Consumer(secured.client("struer") | {"group.id": "scram.forwarders", "auto.offset.reset": "earliest"})
     consumer.assign([ConfluentPartition("scram.pub.0671.job-order", 0, 0)])
-    messages = await asyncio.to_thread(consumer.consume, 1, 5)
+    messages = await asyncio.to_thread(consumer.consume, 1, 30)
     assert messages
     assert all(message.error() is not None for message in messages)
     consumer.close()
