@@ -21,8 +21,8 @@ REFUSALS_SHOWN_MAX = 200
 ROWS_NAMED_MAX = 8
 """Rows, or runs of rows, that one line names; of more it says how many there are."""
 
-WAITS_SILENT = 1
-"""Pauses before a gateway is asked again of which nothing is said: one is no more than a hiccup."""
+WAITED_S_SILENT = 1.0
+"""So long a gateway may be waited for without a word: it is no more than a hiccup."""
 
 
 class Shown:
@@ -41,7 +41,7 @@ class Shown:
             disable=as_json or not self._console.is_terminal,
         )
         self._tasks: dict[tuple[str, str], TaskID] = {}
-        self._waits = 0
+        self._waited_s = 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -54,6 +54,7 @@ class Shown:
 
     def progress(self, progress: Progress) -> None:
         """Move the bar on."""
+        self._waited_s = 0.0
         key = (progress.phase.value, progress.file)
         if key not in self._tasks:
             self._tasks[key] = self._bar.add_task(
@@ -62,12 +63,10 @@ class Shown:
         self._bar.update(self._tasks[key], completed=progress.done, total=progress.total)
 
     def wait(self, seconds: float) -> None:
-        """Wait before the gateway is asked again, and say once that it is waited for. For `Client`'s `sleep`."""
-        self._waits += 1
-        if self._waits == WAITS_SILENT + 1 and not self._as_json:
-            self._console.print(
-                "Gatewayen tager ikke imod lige nu. Der prøves igen i omkring et minut. Det, der skal sendes, er gemt."
-            )
+        """Wait before the gateway is asked again, and say so once while nothing goes on. For `Client`'s `sleep`."""
+        before_s, self._waited_s = self._waited_s, self._waited_s + seconds
+        if before_s <= WAITED_S_SILENT < self._waited_s and not self._as_json:
+            self._console.print("Gatewayen svarer ikke eller kan ikke tage imod lige nu. Der prøves igen en tid.")
         time.sleep(seconds)
 
     def published(self, report: PublishReport) -> None:

@@ -51,7 +51,7 @@ def _keep_connections(client: Any) -> None:
 
     async def open_unless_closed(node_id: int, **how: Any) -> Any:
         # A task of its own, so the client may have been closed since; from here it is at the lock before its closer.
-        return await (find_or_open if client._get_conn is get else client._get_conn)(node_id, **how)  # noqa: SLF001
+        return None if client._get_conn is _no_connection else await find_or_open(node_id, **how)  # noqa: SLF001
 
     client._get_conn = get  # noqa: SLF001
 

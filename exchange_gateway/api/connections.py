@@ -200,6 +200,8 @@ class AnswerRoom:
     def reserved(self, most: int) -> Iterator[int]:
         """Give the size that an answer may have, at most `most`, and hold it while it is made."""
         size = min(most, max(ANSWER_BYTES_MIN, (self._bytes_max - self._held) // 8))
+        # One of few sizes: hundreds who ask for the same at once are then given the same.
+        size = 1 << size.bit_length() - 1
         with self.held(size):
             yield size
 

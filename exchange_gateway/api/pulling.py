@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 SEARCH_S = 5.0
 """How long a pull looks at least for an event that the filter lets through, before it answers with none."""
 
-PIECE_BYTES = 64 * 1024
-WHOLE_BYTES = 128 * 1024
-"""What is sent in one write, held for its client beside what is counted (`AnswerRoom`)."""
+WHOLE_BYTES, PIECE_BYTES = 128 * 1024, 64 * 1024
+"""What is sent in one write, beside what is counted (`AnswerRoom`); and a piece of what is larger, which is counted."""
 
 PATH_OF_PULLS = "/v1/subscriptions/{subscription_id}/events"
 _PATH = re.compile(r"/v1/subscriptions/([A-Za-z0-9_-]{1,64})/events")

@@ -30,7 +30,7 @@ from exchange_gateway.api.subscription_common import (
 from exchange_gateway.core.access import Principal
 from exchange_gateway.core.subscriptions import Cursor, Reading
 from exchange_gateway.telemetry import log_event
-from exchange_gateway.workers.delivery import Handed, Page
+from exchange_gateway.workers.delivery import Handed
 from schemas.identifiers import TYPE_PREFIX
 
 if TYPE_CHECKING:
@@ -117,16 +117,19 @@ async def _counted(connections: Connections, events: AsyncGenerator[bytes, None]
 
 @dataclass(slots=True)
 class _Place:
-    """Where a stream stands. wanted: the topics that it read last, while nothing follows there; else None."""
+    """Where a stream stands. asked: the trace it was asked for in.
+
+    wanted: the topics that it read last, while nothing follows there; else None.
+    """
 
     cursor: Cursor
+    asked: str | None
     wanted: frozenset[str] | None = None
 
 
 async def _events(request: Request, reader: Principal, one: Reading, cursor: Cursor) -> AsyncGenerator[bytes, None]:
     gateway: Gateway = request.app.state.gateway
-    asked = asked_trace(gateway, request.scope)
-    subscription_id, place = one.subscription.id, _Place(cursor)
+    subscription_id, place = one.subscription.id, _Place(cursor, asked_trace(gateway, request.scope))
     loop = asyncio.get_running_loop()
     yield b"retry: %d\n: stream of %b\n\n" % (RETRY_MS, subscription_id.encode())
     sent_s = began_s = loop.time()
@@ -134,13 +137,10 @@ async def _events(request: Request, reader: Principal, one: Reading, cursor: Cur
     try:
         # In between whoever reads is asked for a valid token again.
         while loop.time() - began_s < gateway.settings.limits.stream_s_max:
-            page = await _next(gateway, reader, subscription_id, place)
-            if page is not None:
-                if page.records:
-                    yield _written(gateway, subscription_id, page.records, place.cursor)
-                    tell_delivered(gateway, "stream", subscription_id, page.records, asked)
-                    sent_s = loop.time()
-                place.cursor = Cursor(cursor.epoch, page.positions)
+            piece = await _next(gateway, reader, subscription_id, place)
+            if piece:
+                yield piece
+                sent_s = loop.time()
             if loop.time() - sent_s >= COMMENT_EVERY_S - WAIT_SLICE_S:
                 yield b":\n\n"
                 sent_s = loop.time()
@@ -151,8 +151,10 @@ async def _events(request: Request, reader: Principal, one: Reading, cursor: Cur
         gateway.metrics.streams.dec()
 
 
-async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, place: _Place) -> Page | None:
-    """Return what comes next, after waiting for it for a moment; None where the log does not answer.
+async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, place: _Place) -> bytes:
+    """Return what is sent next, after waiting for it for a moment; nothing where the log does not answer.
+
+    The events themselves are let go of: a client may take its time with what is sent.
 
     Raises `Problem` when the subscription was deleted, here or at another gateway.
     """
@@ -170,8 +172,12 @@ async def _next(gateway: "Gateway", reader: Principal, subscription_id: str, pla
         if not error.retryable:
             raise
         await asyncio.sleep(PAUSE_S)
-        return None
-    return page
+        return b""
+    before, place.cursor = place.cursor, Cursor(place.cursor.epoch, page.positions)
+    if not page.records:
+        return b""
+    tell_delivered(gateway, "stream", subscription_id, page.records, place.asked)
+    return _written(gateway, subscription_id, page.records, before)
 
 
 def _written(gateway: "Gateway", subscription_id: str, records: Handed, cursor: Cursor) -> bytes:

@@ -113,7 +113,7 @@ async def try_subscription(
     body = await read_body(request, NewSubscription, gateway.settings.limits.body_timeout_s)
     new = await _made(gateway, reader, body)
     wanted = await gateway.delivery.wanted(new, reader)
-    found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000)
+    found = await gateway.delivery.page(new, reader, wanted, Cursor(0, new.positions), limit=100_000, alone=True)
     shown = joined(found.records[:limit])
     head = {"lookedAt": found.looked_at, "found": len(found.records), "complete": found.lag_events == 0}
     return answer_json(spliced(head, shown))

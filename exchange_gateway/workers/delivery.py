@@ -29,16 +29,14 @@ FETCH_BYTES_MIN = 64 * 1024
 RECORD_BYTES = 2_500
 """What a record takes, rather too much than too little."""
 
-WISHES_US = 50_000
-"""How long it counts which topics somebody may read, while no agreement changes: one may begin or end meanwhile."""
+WISHES_MAX = 1_024
+"""So many answers to which topics somebody may read are kept, while no other agreement comes into force."""
 
 ALIKE_RECORDS_MAX = 200
 """A stretch with more is read by somebody who was away, and by nobody else."""
 
-ALIKE_BYTES_MAX = 16 * 1024 * 1024
-"""Of the records of such stretches, each with what an empty one takes; what is made of them is twice as much."""
-
-ALIKE_OVERHEAD_BYTES = 2_000
+ALIKE_MAX, ALIKE_BYTES_MAX = 256, 16 * 1024 * 1024
+"""Stretches that are kept, and bytes of their events; what is made of those is twice as much."""
 
 PASSED_OVER_MAX = 20_000
 """Records that one page looks at, at most: with a filter that lets nothing through it would else never end."""
@@ -75,9 +73,6 @@ class Handed(tuple[Record, ...]):  # noqa: SLOT001  # what is made once needs a 
         if found is None:
             found = self._made[make] = make(self)
         return found
-
-
-_NONE = Handed()
 
 
 @dataclass(slots=True)
@@ -118,7 +113,7 @@ class Delivery:
         self._fresh_topics = FreshTopics(log)
         self._there: frozenset[str] = frozenset()
         self._wishes: dict[tuple[object, ...], frozenset[str]] = {}
-        self._wishes_in = 0
+        self._wishes_by: tuple[int, int] = (0, 0)
         self._alike: dict[tuple[object, ...], _Alike] = {}
         self._alike_moved = self._alike_bytes = 0
 
@@ -129,12 +124,14 @@ class Delivery:
         """
         book = await (self._books.fresh() if fresh else self._books.recent())
         now_us = self._clock.now_us()
-        if now_us // WISHES_US != self._wishes_in:
-            self._wishes, self._wishes_in = {}, now_us // WISHES_US
-        wishes = (subscription.types, subscription.alliances, reader.participants, book.up_to_offset)
+        # Hundreds ask with the same wishes, and until another version of an agreement holds the answer is the same.
+        by = (book.up_to_offset, book.in_force(now_us).from_us)
+        if by != self._wishes_by or len(self._wishes) >= WISHES_MAX:
+            self._wishes, self._wishes_by = {}, by
+        wishes = (subscription.types, subscription.alliances, reader.participants)
         found = self._wishes.get(wishes)
         if found is None:
-            found = self._wishes[wishes] = wanted_topics(*wishes[:3], book, now_us)
+            found = self._wishes[wishes] = wanted_topics(*wishes, book, now_us)
         return found
 
     async def places(self, wanted: frozenset[str], start: str | int) -> dict[str, int]:
@@ -165,17 +162,19 @@ class Delivery:
         bytes_max: int = PAGE_BYTES,
         fresh: bool = True,
         patient: bool = False,
+        alone: bool = False,
     ) -> Page:
         """Return what comes next after a cursor, without waiting.
 
         wanted: the topics that the subscriber may read. fresh: everything that is in the log now is looked at; else
-        what the tail has come to. patient: where the tail has something, the rest may come later. Raises `LogError`,
+        what the tail has come to. patient: where the tail has something, the rest may come later. alone: nobody
+        else will come for the same. Raises `LogError`,
         `CursorExpired`, `CursorAhead`.
         """
         ends = await self._log.ends(await self._existing(wanted)) if fresh else self._tail.ends(wanted)
         # How far it is read; the lag is told by where the topics end.
         until = dict(ends)
-        page = Page(_NONE, dict(cursor.positions))
+        page = Page(Handed(), dict(cursor.positions))
         behind: dict[str, int] = {}
         # Shuffled, so that a page that is filled by one topic does not always leave out the same others.
         for topic in random.sample(sorted(ends), len(ends)) if len(ends) > 1 else ends:
@@ -189,9 +188,9 @@ class Delivery:
         reading = _Reading(subscription, reader, page, limit, bytes_max)
         near = [topic for topic, place in behind.items() if self._covers(topic, place, until[topic])]
         stretch = tuple((topic, behind.pop(topic), until[topic]) for topic in near)
-        if behind:
+        if behind or alone:
             self._from_tail(reading, stretch)
-            if not reading.is_full:
+            if behind and not reading.is_full:
                 await self._from_log(reading, behind, until, cursor)
             page.records = Handed(reading.kept)
         elif stretch:
@@ -230,10 +229,12 @@ class Delivery:
         if found is None:
             self._from_tail(reading, stretch)
             page.records = Handed(reading.kept)
-            size = bytes_max - reading.bytes_left + ALIKE_OVERHEAD_BYTES
-            if page.looked_at <= ALIKE_RECORDS_MAX and self._alike_bytes + size <= ALIKE_BYTES_MAX:
-                self._alike_bytes += size
-                places = {topic: page.positions[topic] for topic, _, _ in stretch if topic in page.positions}
+            size = self._alike_bytes + bytes_max - reading.bytes_left
+            if page.looked_at <= ALIKE_RECORDS_MAX and size <= ALIKE_BYTES_MAX and len(self._alike) < ALIKE_MAX:
+                self._alike_bytes = size
+                # Only where it went on: where it did not, another reader's cursor may not name the topic at all.
+                read = ((topic, begin, page.positions.get(topic, begin)) for topic, begin, _ in stretch)
+                places = {topic: place for topic, begin, place in read if place != begin}
                 self._alike[key] = _Alike(page.records, places, page.looked_at, page.newest_ms)
         else:
             page.records, page.looked_at, page.newest_ms = found.records, found.looked_at, found.newest_ms

@@ -181,7 +181,7 @@ def given_up(gateway: Gateway, why: Lost | Problem) -> GatewayUnavailable:
     if isinstance(why, Problem) and why.name:
         # It is a gateway, so neither it nor its address is what is missing.
         return GatewayUnavailable(
-            f"The gateway at {gateway.url} can't do this just now. {why.detail} Try again later.", why
+            f"The gateway at {gateway.url} can't do this just now. {why.detail.rstrip('.')}. Try again later.", why
         )
     said = f"It does not answer ({why.what})" if isinstance(why, Lost) else why.detail.rstrip(".")
     return GatewayUnavailable(

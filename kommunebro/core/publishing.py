@@ -106,7 +106,7 @@ def _until_taken(
     deadline, wait = (yield from now()) + gateway.patience_s, WAIT_FIRST_S
     while again := [place for place, result in enumerate(results) if result.problem.get("retryable")]:
         if (yield from now()) + wait > deadline:
-            raise given_up(gateway, refusal_in(results[again[0]]))
+            raise given_up(gateway, _why_not_taken(results[again[0]]))
         yield Pause(wait / 2, wait)
         wait = min(wait * 2, WAIT_MAX_S)
         rows = yield from _rows(gateway, path, [chunk[place] for place in again])
@@ -115,9 +115,8 @@ def _until_taken(
     return results
 
 
-def refusal_in(result: Result) -> Problem:
-    """Return why an event was not taken in just now, as the gateway tells it of a whole request."""
-    return problem_of(_UNAVAILABLE, result.problem, None)
+def _why_not_taken(result: Result) -> Problem:
+    return problem_of(int(result.problem.get("status", _UNAVAILABLE)), result.problem, None)
 
 
 def _result(start: int, row: dict[str, Any]) -> Result:

@@ -191,12 +191,14 @@ _TOKEN_REASONS = (
 _KEPT = "Det, der skal sendes, er gemt; kør igen, så bliver det sendt, og intet bliver sendt to gange."
 
 _JUST_NOW = {
-    "log-unavailable": "kan ikke gemme noget lige nu, fordi dens log ikke svarer. Det er driften, der skal se på den",
+    "log-unavailable": "kan ikke nå sin log lige nu. Det er driften, der skal se på den",
+    "insufficient-storage": "har ikke mere plads på sin disk. Det er driften, der skal gøre plads",
+    "internal": "har en fejl. Det er driften, der skal se på den",
     "starting": "er ved at starte",
-    "too-many-connections": "har ikke flere pladser lige nu",
-    "rate-limited": "har fået for meget på for kort tid",
+    "too-many-connections": "har ikke flere ledige forbindelser lige nu",
+    "rate-limited": "tager ikke flere forespørgsler fra jer lige nu",
 }
-"""What a gateway says of itself that does not take events just now."""
+"""What is the matter with a gateway that answers, and does not do what it is asked just now."""
 
 
 def _unavailable(problem: Problem | None) -> str:
@@ -204,7 +206,8 @@ def _unavailable(problem: Problem | None) -> str:
         # Something else than a gateway may answer where it should be.
         told = "" if problem is None else f" (Der svares: {problem.detail})"
         return f"svarer ikke. Kører den, og er adressen rigtig?{told}"
-    return f"svarer, men {_JUST_NOW.get(problem.name, f'siger »{problem.detail}«')}."
+    said = problem.detail.rstrip(".")
+    return f"svarer, men {_JUST_NOW.get(problem.name, f'siger »{said}«')}."
 
 
 def failure(error: ClientError, url: str, *, role: str = "publisher") -> Failure:

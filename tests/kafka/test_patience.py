@@ -20,6 +20,7 @@ async def test_a_cluster_without_brokers_is_waited_for() -> None:
 @pytest.mark.parametrize("logins_may_end", [False, True])
 async def test_a_closed_client_opens_no_connection(settings: KafkaSettings, logins_may_end: bool) -> None:
     """Not even for who asked for one just before, at whichever turn of the loop."""
+    answers = set()
     for turns in range(5):
         client = AIOKafkaClient(bootstrap_servers=settings.bootstrap)
         make_patient(client, logins_may_end=logins_may_end)
@@ -28,8 +29,10 @@ async def test_a_closed_client_opens_no_connection(settings: KafkaSettings, logi
         for _ in range(turns):
             await asyncio.sleep(0)
         await close_client(client)
-        await asyncio.wait([asking])
+        answers.add(await asking)
         still_open = [connection for connection in client._conns.values() if connection.connected()]
         for connection in still_open:
             connection.close()
         assert still_open == [], turns
+    # Closed before it was asked for, and while it was opened.
+    assert answers == {False, True}

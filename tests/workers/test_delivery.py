@@ -1,20 +1,26 @@
 """What one page of a subscription tells, where the gateway's own reader is a moment behind the log."""
 
 import asyncio
+import random
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from broker_adapters.log import Log, NewRecord
-from exchange_gateway.clock import Clock
+from exchange_gateway.clock import Clock, HandTurnedClock
 from exchange_gateway.core.access import Principal, Role
 from exchange_gateway.core.subscriptions import Cursor
 from exchange_gateway.workers.agreements import BookKeeper
 from exchange_gateway.workers.delivery import ALIKE_RECORDS_MAX, Delivery, Page
 from exchange_gateway.workers.tail import Tail
+from schemas.event import format_time
 from tests.contract.stores import Store
+from tests.core.agreement_samples import NOW_US, agreement
+from tests.workers.forwarding import agree
 from tests.workers.test_subscriptions import TOPIC, subscription
 
+OTHER = "alliance.nord.job-order"
 READER = Principal("0657", frozenset({Role.READER}))
 
 
@@ -23,10 +29,11 @@ def record(number: int) -> NewRecord:
 
 
 async def followed(log: Log, tail: Tail, end: int) -> None:
-    """Let the tail come to an offset, and stop it there."""
+    """Let the tail come to an offset in each topic, and stop it there."""
+    topics = await log.topics()
     running = asyncio.create_task(tail.run())
     async with asyncio.timeout(20):
-        while tail.ends([TOPIC]).get(TOPIC, 0) < end:  # noqa: ASYNC110
+        while any(tail.ends([topic]).get(topic, 0) < end for topic in topics):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -68,27 +75,36 @@ async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Sto
 
 async def test_what_others_read_is_what_each_would_read(store: Store) -> None:
     """Whoever goes on from the same place and wants the same is handed the same, and nobody else's."""
-    log = await store.open(TOPIC)
+    log = await store.open(TOPIC, OTHER)
     tail = Tail(log)
-    await log.append(TOPIC, [record(0)])
+    for topic in (TOPIC, OTHER):
+        await log.append(topic, [record(0)])
     await followed(log, tail, 1)
     owners = ("0671", "0657", "0671", "0661")
-    await log.append(TOPIC, [NewRecord(b"{}", key=f"{owner}/{place}".encode()) for place, owner in enumerate(owners)])
+    records = [NewRecord(b"{}", key=f"{owner}/{place}".encode()) for place, owner in enumerate(owners)]
+    for topic in (TOPIC, OTHER):
+        await log.append(topic, records)
     await followed(log, tail, 5)
     shared = Delivery(log, BookKeeper(log), tail, Clock())
-    wishes = list(product(("0657", "0671"), ({}, {"owner": ["0671"]}), (1, 3, 100), (3, 1_000), (1, 2, 5)))
+    places = ({TOPIC: 1, OTHER: 5}, {TOPIC: 5, OTHER: 1}, {TOPIC: 1, OTHER: 2}, {TOPIC: 2}, {TOPIC: 2, OTHER: 0})
+    topics = (frozenset({TOPIC}), frozenset({TOPIC, OTHER}))
+    wishes = list(
+        product(("0657", "0671"), ({}, {"owner": ["0671"]}), (1, 3, 100), (3, 1_000), places, topics, (False, True))
+    )
 
-    async def read(delivery: Delivery, wish: tuple[str, dict[str, object], int, int, int]) -> Page:
-        participant, filtered, limit, bytes_max, place = wish
+    async def read(delivery: Delivery, wish: tuple[Any, ...]) -> Page:
+        participant, filtered, limit, bytes_max, positions, wanted, alone = wish
+        # Which topic fills a page is left to chance, and here is to be the same each time.
+        random.seed(0)
         return await delivery.page(
-            replace(subscription(0), filter=filtered), replace(READER, participant=participant), frozenset({TOPIC}),
-            Cursor(0, {TOPIC: place}), limit=limit, bytes_max=bytes_max, fresh=False,
+            replace(subscription(0), filter=filtered), replace(READER, participant=participant), wanted,
+            Cursor(0, positions), limit=limit, bytes_max=bytes_max, fresh=False, alone=alone,
         )  # fmt: skip
 
-    alone = [await read(Delivery(log, BookKeeper(log), tail, Clock()), wish) for wish in wishes]
+    apart = [await read(Delivery(log, BookKeeper(log), tail, Clock()), wish) for wish in wishes]
     for _ in range(2):
-        assert [await read(shared, wish) for wish in wishes] == alone
-    one, other = [await read(shared, ("0657", {}, 100, 1_000, 1)) for _ in range(2)]
+        assert [await read(shared, wish) for wish in wishes] == apart
+    one, other = [await read(shared, ("0657", {}, 100, 1_000, places[0], topics[1], False)) for _ in range(2)]
     assert one.records
     assert one.records is other.records
     assert one.positions is not other.positions
@@ -130,3 +146,19 @@ async def test_only_a_short_stretch_is_kept_for_others(store: Store) -> None:
         )
         kept.append(len(delivery._alike))
     assert kept == [0, 1]
+
+
+async def test_what_may_be_read_changes_at_an_agreements_instant(store: Store) -> None:
+    """Not a moment before or after it, however often it was asked for; and once more where the clock goes back."""
+    log = await store.open()
+    clock = HandTurnedClock(NOW_US)
+    without = [{"participant": code} for code in ("0657", "0665")]
+    await agree(log, agreement(members=without))
+    await agree(log, agreement(validFrom=format_time(NOW_US + 10_000)))
+    delivery = Delivery(log, BookKeeper(log), Tail(log), clock)
+    struer = replace(READER, participant="0671")
+    found = []
+    for later_us in (0, 9_999, 10_000, 9_999):
+        clock.us = NOW_US + later_us
+        found += [len(await delivery.wanted(subscription(0), struer, fresh=fresh)) for fresh in (True, False)]
+    assert [bool(topics) for topics in found] == [False, False, False, False, True, True, False, False]
