@@ -201,7 +201,7 @@ def test_a_gateway_that_is_waited_for_is_told_once() -> None:
         (None, "svarer ikke. Kører den, og er adressen rigtig? Det, der skal sendes, er gemt"),
         ({"detail": "Bad Gateway."}, "svarer ikke. Kører den, og er adressen rigtig? (Der svares: Bad Gateway.) Det"),
         (PROBLEM, "svarer, men kan ikke nå sin log lige nu. Det er driften"),
-        ({"type": "/problems/of-tomorrow", "detail": "No."}, "svarer, men siger »No.«. Det, der skal sendes, er gemt"),
+        ({"type": "/problems/of-tomorrow", "detail": "No."}, "svarer, men siger »No«. Det, der skal sendes, er gemt"),
     ],
 )
 def test_a_gateway_that_is_there_is_not_said_to_be_away(problem: dict[str, Any] | None, said: str) -> None:
