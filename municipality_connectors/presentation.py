@@ -21,8 +21,8 @@ REFUSALS_SHOWN_MAX = 200
 ROWS_NAMED_MAX = 8
 """Rows, or runs of rows, that one line names; of more it says how many there are."""
 
-WAITED_S_SILENT = 1.0
-"""So long a gateway may be waited for without a word: it is no more than a hiccup."""
+SILENT_S = 1.0
+"""So long nothing may go on without a word: it is no more than a hiccup."""
 
 
 class Shown:
@@ -41,7 +41,7 @@ class Shown:
             disable=as_json or not self._console.is_terminal,
         )
         self._tasks: dict[tuple[str, str], TaskID] = {}
-        self._waited_s = 0.0
+        self._went_on_s, self._told = time.monotonic(), False
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -54,7 +54,7 @@ class Shown:
 
     def progress(self, progress: Progress) -> None:
         """Move the bar on."""
-        self._waited_s = 0.0
+        self._went_on_s, self._told = time.monotonic(), False
         key = (progress.phase.value, progress.file)
         if key not in self._tasks:
             self._tasks[key] = self._bar.add_task(
@@ -64,8 +64,9 @@ class Shown:
 
     def wait(self, seconds: float) -> None:
         """Wait before the gateway is asked again, and say so once while nothing goes on. For `Client`'s `sleep`."""
-        before_s, self._waited_s = self._waited_s, self._waited_s + seconds
-        if before_s <= WAITED_S_SILENT < self._waited_s and not self._as_json:
+        # A gateway whose log is away takes its time for each answer, too.
+        if not self._told and not self._as_json and time.monotonic() + seconds - self._went_on_s > SILENT_S:
+            self._told = True
             self._console.print("Gatewayen svarer ikke eller kan ikke tage imod lige nu. Der prøves igen en tid.")
         time.sleep(seconds)
 

@@ -80,11 +80,12 @@ class Run:
 
     def send_left(self) -> None:
         """Send what an earlier run left waiting."""
-        before = self._report.accepted, self._report.duplicates
+        accepted, duplicates = self._report.accepted, self._report.duplicates
         self.drain()
         # An event that had arrived, though its answer was lost, is no duplicate to its owner.
-        self._report.duplicates = before[1]
-        if left := self._report.accepted - before[0]:
+        left = self._report.accepted - accepted + self._report.duplicates - duplicates
+        self._report.duplicates = duplicates
+        if left:
             what = "1 række, der ventede" if left == 1 else f"{left} rækker, der ventede"
             self._report.notices.append(Notice("", f"{what}, er sendt nu."))
 

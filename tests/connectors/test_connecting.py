@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -291,6 +292,7 @@ def test_what_is_new_while_the_gateway_is_away_waits_and_is_sent_in_order(
         report = desk.run()
         assert (report.exit_status, report.accepted, "svarer ikke" in messages(report)) == (3, 0, True)
     assert report.waiting == 6
+    waiting = copytree(desk.folder / "husket", desk.folder / "husket før")
     gateway = start(data, port=port)
     try:
         desk.served = gateway
@@ -303,6 +305,12 @@ def test_what_is_new_while_the_gateway_is_away_waits_and_is_sent_in_order(
         assert [event["id"] for event in desk.events() if event["subject"] == "1"] == [
             f"job-order/1/{number}" for number in (1, 2, 3)
         ]
+        # As if the answers had been lost.
+        copytree(waiting, desk.folder / "husket", dirs_exist_ok=True)
+        report = desk.run()
+        assert (report.accepted, report.duplicates, report.waiting) == (0, 0, 0)
+        assert "6 rækker, der ventede, er sendt nu." in messages(report)
+        assert len(desk.states()) == 6
     finally:
         gateway.stop()
 
