@@ -40,6 +40,16 @@ async def followed(log: Log, tail: Tail, end: int) -> None:
         await running
 
 
+async def begun(store: Store, *topics: str) -> tuple[Log, Tail]:
+    """Return a log with a record in each topic, and a tail that begins behind it, at the end of what is there."""
+    log = await store.open(*topics)
+    tail = Tail(log)
+    for topic in topics:
+        await log.append(topic, [record(0)])
+    await followed(log, tail, 1)
+    return log, tail
+
+
 async def page(log: Log, tail: Tail, place: int, *, patient: bool) -> Page:
     delivery = Delivery(log, BookKeeper(log), tail, Clock())
     wanted = frozenset({TOPIC})
@@ -48,11 +58,7 @@ async def page(log: Log, tail: Tail, place: int, *, patient: bool) -> Page:
 
 async def test_the_lag_is_that_behind_the_log(store: Store) -> None:
     """Also for who takes what is in memory and leaves the rest for the next time: its lag is no 0 that is exact."""
-    log = await store.open(TOPIC)
-    tail = Tail(log)
-    # It begins at the end of what is there.
-    await log.append(TOPIC, [record(0)])
-    await followed(log, tail, 1)
+    log, tail = await begun(store, TOPIC)
     await log.append(TOPIC, [record(number) for number in range(1, 3)])
     await followed(log, tail, 3)
     await log.append(TOPIC, [record(number) for number in range(3, 7)])
@@ -64,10 +70,7 @@ async def test_the_lag_is_that_behind_the_log(store: Store) -> None:
 
 async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Store) -> None:
     """On Kafka it is woken a moment later with everybody else; a file is looked into at once."""
-    log = await store.open(TOPIC)
-    tail = Tail(log)
-    await log.append(TOPIC, [record(0)])
-    await followed(log, tail, 1)
+    log, tail = await begun(store, TOPIC)
     await log.append(TOPIC, [record(1)])
     found = await page(log, tail, 1, patient=True)
     assert (len(found.records), found.lag_events) == ((0, 1) if log.remote else (1, 0))
@@ -75,11 +78,7 @@ async def test_who_may_wait_does_not_fetch_from_brokers_for_one_event(store: Sto
 
 async def test_what_others_read_is_what_each_would_read(store: Store) -> None:
     """Whoever goes on from the same place and wants the same is handed the same, and nobody else's."""
-    log = await store.open(TOPIC, OTHER)
-    tail = Tail(log)
-    for topic in (TOPIC, OTHER):
-        await log.append(topic, [record(0)])
-    await followed(log, tail, 1)
+    log, tail = await begun(store, TOPIC, OTHER)
     owners = ("0671", "0657", "0671", "0661")
     records = [NewRecord(b"{}", key=f"{owner}/{place}".encode()) for place, owner in enumerate(owners)]
     for topic in (TOPIC, OTHER):
@@ -112,10 +111,7 @@ async def test_what_others_read_is_what_each_would_read(store: Store) -> None:
 
 async def test_what_was_read_is_forgotten_when_the_log_goes_on(store: Store) -> None:
     """Nothing of it is kept for those who come later."""
-    log = await store.open(TOPIC)
-    tail = Tail(log)
-    await log.append(TOPIC, [record(0)])
-    await followed(log, tail, 1)
+    log, tail = await begun(store, TOPIC)
     await log.append(TOPIC, [record(1)])
     await followed(log, tail, 2)
     delivery = Delivery(log, BookKeeper(log), tail, Clock())
@@ -132,10 +128,7 @@ async def test_what_was_read_is_forgotten_when_the_log_goes_on(store: Store) -> 
 
 async def test_only_a_short_stretch_is_kept_for_others(store: Store) -> None:
     """A longer one is read by somebody who was away: nobody else comes for it, and it would take its room."""
-    log = await store.open(TOPIC)
-    tail = Tail(log)
-    await log.append(TOPIC, [record(0)])
-    await followed(log, tail, 1)
+    log, tail = await begun(store, TOPIC)
     await log.append(TOPIC, [record(number) for number in range(1, ALIKE_RECORDS_MAX + 2)])
     await followed(log, tail, ALIKE_RECORDS_MAX + 2)
     delivery = Delivery(log, BookKeeper(log), tail, Clock())
