@@ -3,9 +3,8 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
-from kommunebro import BadAddress, Client, ClientError
+from kommunebro import BadAddress, Client, ClientError, TokenRefused
 from kommunebro.core.asking import PATIENCE_S
 from municipality_connectors.connector_file.loading import Connector
 from municipality_connectors.delivering.delivery import deliver
@@ -106,7 +105,7 @@ def take_call(connector: Connector, portion: Portion, *, registry: Registry) -> 
 def tell(client: Client, connector: Connector, report: PublishReport, *, now_us: int, next_run_us: int | None) -> None:
     """Tell the gateway how the connector is: counts, times, and the name of what is wrong, never what was read.
 
-    A gateway that is too old, or away just now, is told next time.
+    A gateway that is too old, or away just now, is told next time. That it refuses the token is put in the report.
     """
     told = {
         "system": connector.system, "kind": connector.kind, "waiting": report.waiting, "sent": report.accepted,
@@ -115,8 +114,13 @@ def tell(client: Client, connector: Connector, report: PublishReport, *, now_us:
     }  # fmt: skip
     moments = {"waitingSince": report.waiting_since_us, "nextRun": next_run_us}
     told |= {name: format_time(moment) for name, moment in moments.items() if moment is not None}
-    with suppress(ClientError):
+    try:
         client.tell_connector(connector.name, told, participant=connector.participant)
+    except TokenRefused as error:
+        # Where nothing was to be sent, nothing else has asked whether the token is good.
+        report.failure = report.failure or failure(error, connector.url)
+    except ClientError:
+        return
 
 
 def look(

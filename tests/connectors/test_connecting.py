@@ -276,6 +276,17 @@ def test_when_a_thing_was_registered_is_when_it_was_first_seen(desk: Desk) -> No
     assert first == second != other
 
 
+def test_a_token_that_is_refused_is_told_though_nothing_is_to_be_sent(desk: Desk) -> None:
+    """Else a token that has expired would be noticed with the next change only."""
+    desk.write(CSV)
+    write_csv(desk.folder / "ordrer.csv", [order(1)])
+    assert counts(desk.run()) == (1, 0, 0)
+    desk.token += "x"
+    report = desk.run()
+    assert (counts(report), report.exit_status) == ((0, 1, 0), 3)
+    assert "godtager ikke tokenet" in messages(report)
+
+
 # --- the gateway is away, or refuses ------------------------------------------------------------------
 
 
